@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hnsw.c - how fast the graph is built and searched, and how much of the truth it finds.
+ *
+ *     hnsw VECTORS.f32 QUERIES.f32 TRUTH.i32 COUNT DIM [name=value ...]
+ *
+ * VECTORS and QUERIES are raw little-endian float rows, of unit length (Cosine); TRUTH has 100 ids
+ * a query (-1 pads). Options: m=16 efc=100 width=1 codes=1 metric=0 budget_ms=0 repeats=3 huge=0
+ * oversampling=0 filter=MODULUS:REST:TRUTH. Prints one JSON object per line: a build, then a line
+ * per ef. Times are CPU time of the process for builds, of the thread for searches, because other
+ * jobs run beside; the search line is the best of `repeats`.
+ *
+ * When COUNT is less than the rows of TRUTH were made for, give "-" as TRUTH: it is computed. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/bits.h"
+#include "index/flat.h"
+#include "index/hnsw.h"
+#include "simd/kernels.h"
+
+enum { TRUTH_IDS = 100, LIMIT = 10, PATH_BYTES = 512, THREADS_MAX = 16 };
+
+typedef struct options {
+    uint32_t m, efc, width, codes, metric, budget_ms, repeats, huge;
+    float oversampling;
+    uint32_t modulus, rest; /* filter: offset % modulus == rest */
+    char filter[PATH_BYTES];
+} options;
+
+static void die(const char *text)
+{
+    fprintf(stderr, "hnsw: %s\n", text);
+    exit(1);
+}
+
+static double seconds(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* ---- host ------------------------------------------------------------------------------- */
+
+static void *plain_resize(void *self, void *old, size_t old_bytes, size_t new_bytes)
+{
+    UNUSED(self);
+    UNUSED(old_bytes);
+    if (new_bytes == 0) {
+        free(old);
+        return NULL;
+    }
+    return realloc(old, new_bytes);
+}
+
+static uint64_t monotonic_ns(void *self)
+{
+    UNUSED(self);
+    return (uint64_t)(seconds(CLOCK_MONOTONIC) * 1e9);
+}
+
+/* A pool of width - 1 waiting threads; the caller is the last one. */
+typedef struct pool {
+    pthread_mutex_t mutex;
+    pthread_cond_t work, idle;
+    void (*run)(void *arg, uint32_t task);
+    void *arg;
+    uint32_t next, tasks, running;
+    bool end;
+} pool;
+
+static void pool_drain(pool *p)
+{
+    while (p->next < p->tasks) {
+        uint32_t task = p->next++;
+        p->running++;
+        pthread_mutex_unlock(&p->mutex);
+        p->run(p->arg, task);
+        pthread_mutex_lock(&p->mutex);
+        p->running--;
+    }
+    if (p->running == 0) pthread_cond_broadcast(&p->idle);
+}
+
+static void *pool_main(void *self)
+{
+    pool *p = self;
+    pthread_mutex_lock(&p->mutex);
+    while (!p->end) {
+        pool_drain(p);
+        if (!p->end && p->next >= p->tasks) pthread_cond_wait(&p->work, &p->mutex);
+    }
+    pthread_mutex_unlock(&p->mutex);
+    return NULL;
+}
+
+static void pool_parallel(void *self, uint32_t tasks, void (*run)(void *arg, uint32_t task),
+                          void *arg)
+{
+    pool *p = self;
+    pthread_mutex_lock(&p->mutex);
+    p->run = run;
+    p->arg = arg;
+    p->next = 0;
+    p->tasks = tasks;
+    pthread_cond_broadcast(&p->work);
+    pool_drain(p);
+    while (p->running > 0) pthread_cond_wait(&p->idle, &p->mutex);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+/* ---- input ------------------------------------------------------------------------------ */
+
+static void *read_file(const char *path, size_t bytes_min, size_t *bytes)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) die(path);
+    fseek(file, 0, SEEK_END);
+    *bytes = (size_t)ftell(file);
+    rewind(file);
+    if (*bytes < bytes_min) die("a file is too short");
+    void *at = aligned_alloc(64, (*bytes + 63) / 64 * 64);
+    if (!at || fread(at, 1, *bytes, file) != *bytes) die("cannot read a file");
+    fclose(file);
+    return at;
+}
+
+static options parse(int argc, char **argv)
+{
+    options o = { .m = 16, .efc = 100, .width = 1, .codes = 1, .repeats = 3 };
+    struct {
+        const char *name;
+        uint32_t *value;
+    } numbers[] = {
+        { "m=", &o.m },         { "efc=", &o.efc },       { "width=", &o.width },
+        { "codes=", &o.codes }, { "metric=", &o.metric }, { "budget_ms=", &o.budget_ms },
+        { "huge=", &o.huge },   { "repeats=", &o.repeats },
+    };
+    for (int i = 6; i < argc; i++) {
+        bool known = false;
+        for (size_t j = 0; j < ARRAY_COUNT(numbers); j++) {
+            size_t length = strlen(numbers[j].name);
+            if (strncmp(argv[i], numbers[j].name, length) != 0) continue;
+            *numbers[j].value = (uint32_t)strtoul(argv[i] + length, NULL, 10);
+            known = true;
+        }
+        if (sscanf(argv[i], "oversampling=%f", &o.oversampling) == 1) known = true;
+        if (sscanf(argv[i], "filter=%" SCNu32 ":%" SCNu32 ":%511s", &o.modulus, &o.rest,
+                   o.filter) == 3)
+            known = true;
+        if (!known) die(argv[i]);
+    }
+    return o;
+}
+
+/* ---- measuring -------------------------------------------------------------------------- */
+
+typedef struct bench {
+    options o;
+    oct_flat flat;
+    const float *queries;
+    uint32_t query_count;
+    const int32_t *truth; /* [query_count][TRUTH_IDS] */
+    uint64_t *allowed;
+    uint32_t allowed_count;
+} bench;
+
+static oct_hnsw *build(const bench *b, const oct_host *host)
+{
+    oct_error error = { 0 };
+    oct_hnsw_builder *builder;
+    oct_hnsw *graph;
+    const oct_hnsw_params params = {
+        .m = b->o.m, .ef_construct = b->o.efc, .seed = 42, .codes = b->o.codes != 0
+    };
+    double wall = seconds(CLOCK_MONOTONIC);
+    double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    if (oct_hnsw_builder_create(host, &b->flat, &params, NULL, &builder, &error))
+        die(error.message);
+    uint64_t budget = b->o.budget_ms ? b->o.budget_ms * UINT64_C(1000000) : UINT64_MAX;
+    double longest = 0;
+    uint32_t steps = 0;
+    for (bool done = false; !done; steps++) {
+        double begin = seconds(CLOCK_MONOTONIC);
+        if (oct_hnsw_build_step(builder, budget, &done, &error)) die(error.message);
+        longest = MAX(longest, seconds(CLOCK_MONOTONIC) - begin);
+    }
+    oct_hnsw_builder_finish(builder, &graph);
+    oct_hnsw_builder_destroy(builder);
+    wall = seconds(CLOCK_MONOTONIC) - wall;
+    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    oct_hnsw_report report;
+    if (oct_hnsw_check(host->alloc, graph, &report, &error)) die(error.message);
+    printf("{\"bench\":\"hnsw_build\",\"count\":%" PRIu32 ",\"dim\":%" PRIu32 ",\"m\":%" PRIu32
+           ",\"ef_construct\":%" PRIu32 ",\"codes\":%" PRIu32 ",\"width\":%" PRIu32
+           ",\"isa\":\"%s\",\"wall_s\":%.2f,\"cpu_s\":%.2f,\"steps\":%" PRIu32
+           ",\"longest_step_ms\":%.1f,\"mean_links\":%.1f,\"unreachable\":%" PRIu32
+           ",\"bytes\":%" PRIu64 "}\n",
+           b->flat.count, b->flat.dim, b->o.m, b->o.efc, b->o.codes, b->o.width,
+           b->flat.kernels->name, wall, cpu, steps, longest * 1e3,
+           (double)report.links / (double)MAX(report.points, 1u), report.unreachable,
+           oct_hnsw_bytes(graph));
+    fflush(stdout);
+    return graph;
+}
+
+static uint32_t hits_of(const bench *b, uint32_t query, const oct_hit *hits, uint32_t count,
+                        uint32_t *wanted)
+{
+    const int32_t *truth = b->truth + (size_t)query * TRUTH_IDS;
+    uint32_t found = 0;
+    for (uint32_t t = 0; t < LIMIT && truth[t] >= 0; t++) {
+        ++*wanted;
+        for (uint32_t i = 0; i < count; i++) found += hits[i].offset == (uint32_t)truth[t];
+    }
+    return found;
+}
+
+/* All queries once; the CPU seconds they took. */
+static double run_queries(const bench *b, const oct_hnsw *graph, oct_hnsw_scratch *scratch,
+                          uint32_t ef, double *recall, oct_hnsw_cost *cost)
+{
+    oct_error error = { 0 };
+    uint32_t found = 0;
+    uint32_t wanted = 0;
+    *cost = (oct_hnsw_cost){ 0 };
+    double begin = seconds(CLOCK_THREAD_CPUTIME_ID);
+    for (uint32_t i = 0; i < b->query_count; i++) {
+        oct_hit hits[LIMIT];
+        oct_topk best;
+        oct_topk_init(&best, hits, LIMIT);
+        const oct_hnsw_query query = { .vector = b->queries + (size_t)i * b->flat.dim,
+                                       .ef = ef,
+                                       .oversampling = b->o.oversampling,
+                                       .allowed = b->allowed,
+                                       .allowed_count = b->allowed_count };
+        if (oct_hnsw_search(graph, &query, scratch, &best, &error)) die(error.message);
+        uint32_t count = oct_topk_finish(&best);
+        found += hits_of(b, i, hits, count, &wanted);
+        oct_hnsw_cost one = oct_hnsw_scratch_cost(scratch);
+        cost->walked += one.walked;
+        cost->rescored += one.rescored;
+        cost->expanded += one.expanded;
+    }
+    *recall = (double)found / (double)MAX(wanted, 1u);
+    return seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
+}
+
+static void search_all(const bench *b, const oct_hnsw *graph, const oct_alloc *alloc)
+{
+    static const uint32_t efs[] = { 10, 16, 24, 32, 40, 48, 64, 96, 128, 192, 256, 400 };
+    oct_error error = { 0 };
+    oct_hnsw_scratch *scratch;
+    if (oct_hnsw_scratch_create(alloc, &scratch, &error)) die(error.message);
+    for (size_t e = 0; e < ARRAY_COUNT(efs); e++) {
+        double best = 1e30;
+        double recall = 0;
+        oct_hnsw_cost cost = { 0 };
+        for (uint32_t r = 0; r < b->o.repeats; r++) {
+            double took = run_queries(b, graph, scratch, efs[e], &recall, &cost);
+            best = MIN(best, took);
+        }
+        double queries = b->query_count;
+        printf("{\"bench\":\"hnsw_search\",\"ef\":%" PRIu32 ",\"filter_share\":%.4f,"
+               "\"recall_at_10\":%.4f,\"qps_cpu\":%.0f,\"walked\":%.0f,\"expanded\":%.0f,"
+               "\"rescored\":%.0f,\"ns_per_distance\":%.1f}\n",
+               efs[e], b->allowed ? b->allowed_count / (double)b->flat.count : 1.0, recall,
+               queries / best, (double)cost.walked / queries, (double)cost.expanded / queries,
+               (double)cost.rescored / queries, best * 1e9 / (double)MAX(cost.walked, UINT64_C(1)));
+        fflush(stdout);
+    }
+    oct_hnsw_scratch_destroy(scratch);
+}
+
+/* The truth by exact search, which is timed on the way. */
+static int32_t *exact(const bench *b)
+{
+    oct_error error = { 0 };
+    size_t ids = (size_t)b->query_count * TRUTH_IDS;
+    int32_t *truth = malloc(ids * sizeof *truth);
+    if (!truth) die("out of memory");
+    const oct_flat_limits limits = { .allowed = b->allowed };
+    double begin = seconds(CLOCK_THREAD_CPUTIME_ID);
+    for (uint32_t i = 0; i < b->query_count; i++) {
+        oct_hit hits[TRUTH_IDS];
+        oct_topk best;
+        oct_topk_init(&best, hits, TRUTH_IDS);
+        if (oct_flat_scan(&b->flat, b->queries + (size_t)i * b->flat.dim, &limits, &best, &error))
+            die(error.message);
+        uint32_t count = oct_topk_finish(&best);
+        for (uint32_t t = 0; t < TRUTH_IDS; t++)
+            truth[(size_t)i * TRUTH_IDS + t] = t < count ? (int32_t)hits[t].offset : -1;
+    }
+    double took = seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
+    printf("{\"bench\":\"flat_scan\",\"count\":%" PRIu32 ",\"qps_cpu\":%.1f,\"ns_per_row\":%.1f}\n",
+           b->flat.count, b->query_count / took,
+           took * 1e9 / ((double)b->query_count * b->flat.count));
+    return truth;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 6) die("usage: VECTORS QUERIES TRUTH COUNT DIM [name=value ...]");
+    bench b = { .o = parse(argc, argv) };
+    uint32_t count = (uint32_t)strtoul(argv[4], NULL, 10);
+    uint32_t dim = (uint32_t)strtoul(argv[5], NULL, 10);
+    size_t bytes;
+    float *rows = read_file(argv[1], (size_t)count * dim * sizeof(float), &bytes);
+    float *queries = read_file(argv[2], dim * sizeof(float), &bytes);
+    b.query_count = (uint32_t)(bytes / (dim * sizeof(float)));
+    b.queries = queries;
+    b.flat = (oct_flat){ .kernels = oct_kernels_select(getenv("OCT_ISA")),
+                         .rows = rows,
+                         .count = count,
+                         .dim = dim,
+                         .metric = (oct_metric)b.o.metric };
+    if (!b.flat.kernels) die("OCT_ISA names no table");
+
+    static pool threads = { .mutex = PTHREAD_MUTEX_INITIALIZER,
+                            .work = PTHREAD_COND_INITIALIZER,
+                            .idle = PTHREAD_COND_INITIALIZER };
+    pthread_t ids[THREADS_MAX];
+    for (uint32_t i = 1; i < MIN(b.o.width, (uint32_t)THREADS_MAX); i++) {
+        if (pthread_create(&ids[i], NULL, pool_main, &threads)) die("cannot start a thread");
+    }
+    const oct_alloc alloc = { .resize = plain_resize };
+    const oct_host host = { .alloc = &alloc,
+                            .self = &threads,
+                            .monotonic_ns = monotonic_ns,
+                            .parallel = pool_parallel,
+                            .parallel_width = MIN(b.o.width, (uint32_t)THREADS_MAX) };
+
+    if (b.o.modulus > 0) {
+        b.allowed = calloc(oct_bits_words(count), sizeof *b.allowed);
+        if (!b.allowed) die("out of memory");
+        for (uint32_t i = b.o.rest; i < count; i += b.o.modulus) oct_bits_set(b.allowed, i);
+        b.allowed_count = (uint32_t)oct_bits_count(b.allowed, oct_bits_words(count));
+    }
+    bool given = strcmp(argv[3], "-") != 0 && b.o.modulus == 0;
+    size_t truth_bytes = (size_t)b.query_count * TRUTH_IDS * sizeof(int32_t);
+    b.truth = given ? read_file(argv[3], truth_bytes, &bytes) : exact(&b);
+    oct_hnsw *graph = build(&b, &host);
+    search_all(&b, graph, &alloc);
+    oct_hnsw_destroy(graph);
+    return 0;
+}

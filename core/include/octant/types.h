@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * types.h - plain values shared by every layer: strings, point ids, vectors, filters,
+ * collection configuration, limits. Functions on them live in core/model. Words and meanings are
+ * Qdrant's. */
+#ifndef OCTANT_TYPES_H
+#define OCTANT_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Limits. Each has an error when it is reached. */
+enum {
+    OCT_COLLECTION_NAME_BYTES_MAX = 255,
+    OCT_VECTOR_NAME_BYTES_MAX = 255,
+    OCT_VECTOR_SIZE_MAX = 65536,      /* dimensions (Qdrant) */
+    OCT_NAMED_VECTORS_MAX = 64,       /* per collection */
+    OCT_FIELD_KEY_BYTES_MAX = 1024,   /* payload key path */
+    OCT_FIELD_INDEXES_MAX = 256,      /* per collection */
+    OCT_FILTER_DEPTH_MAX = 50,
+    OCT_FILTER_CONDITIONS_MAX = 10000,
+    OCT_JSON_DEPTH_MAX = 64,
+    OCT_PAYLOAD_BYTES_MAX = 16 << 20, /* one point's payload as JSON text */
+    OCT_BODY_BYTES_MAX = 32 << 20,    /* one request (Qdrant's service.max_request_size_mb) */
+    OCT_LIMIT_MAX = 1 << 20,          /* limit + offset of one query, after clamping to the points */
+    OCT_HNSW_EF_MAX = 1 << 16
+};
+
+/* A byte string with a length; no NUL assumed. Borrowed: the comment at each use says from whom. */
+typedef struct oct_str {
+    const char *at;
+    size_t bytes;
+} oct_str;
+
+#define OCT_STR(literal) ((oct_str){ "" literal, sizeof(literal) - 1 })
+
+/* A point id: an unsigned 64-bit number, or a UUID as two big-endian halves.
+ * Order: every number before every UUID, then by value (Qdrant's ExtendedPointId). */
+typedef struct oct_point_id {
+    uint64_t high; /* 0 for numbers */
+    uint64_t low;
+    bool is_uuid;
+} oct_point_id;
+
+/* Distances, in the order they are stored. Scores: see core/simd/metric.h. */
+typedef enum oct_metric {
+    OCT_METRIC_COSINE,
+    OCT_METRIC_EUCLID,
+    OCT_METRIC_DOT,
+    OCT_METRIC_MANHATTAN,
+    OCT_METRIC_COUNT
+} oct_metric;
+
+/* One dense vector of a point: name "" is the unnamed (default) vector. */
+typedef struct oct_named_vector {
+    oct_str name;
+    const float *values; /* [count] */
+    uint32_t count;      /* dimensions */
+} oct_named_vector;
+
+/* ---- filters -------------------------------------------------------------------------- */
+
+typedef enum oct_scalar_kind { OCT_SCALAR_KEYWORD, OCT_SCALAR_INTEGER, OCT_SCALAR_BOOL } oct_scalar_kind;
+
+typedef struct oct_scalar {
+    oct_scalar_kind kind;
+    oct_str keyword; /* UTF-8 */
+    int64_t integer; /* also 0/1 of a bool */
+} oct_scalar;
+
+typedef enum oct_condition_kind {
+    OCT_CONDITION_MATCH_ANY,    /* a value of the field equals one of `values` (match value/any) */
+    OCT_CONDITION_MATCH_EXCEPT, /* the field has a value that is none of `values` */
+    OCT_CONDITION_RANGE,        /* a numeric value of the field lies in `range` */
+    OCT_CONDITION_IS_EMPTY,     /* missing, null or [] */
+    OCT_CONDITION_IS_NULL,      /* the field exists and is null (or an array holding a null) */
+    OCT_CONDITION_HAS_ID,       /* the point's id is one of `ids` */
+    OCT_CONDITION_FILTER        /* a nested filter */
+} oct_condition_kind;
+
+typedef struct oct_range { /* an absent bound is -INFINITY / +INFINITY with its flag false */
+    double lower, upper;
+    bool has_lower, has_upper;
+    bool lower_open, upper_open; /* gt / lt: the bound itself is outside */
+} oct_range;
+
+typedef struct oct_filter oct_filter;
+
+typedef struct oct_condition {
+    oct_condition_kind kind;
+    oct_str key;                 /* payload key path, e.g. "a.b[].c" (MATCH, RANGE, IS_*) */
+    const oct_scalar *values;    /* [value_count] (MATCH_*) */
+    const oct_point_id *ids;     /* [id_count] (HAS_ID) */
+    const oct_filter *filter;    /* (FILTER) */
+    uint32_t value_count;
+    uint32_t id_count;
+    oct_range range;
+} oct_condition;
+
+typedef struct oct_conditions {
+    const oct_condition *at;
+    uint32_t count;
+} oct_conditions;
+
+/* A point passes when all of must, at least one of should (if any), none of must_not, and at
+ * least min_should_count of min_should (if any) hold. An empty filter passes everything. */
+struct oct_filter {
+    oct_conditions must, should, must_not, min_should;
+    uint32_t min_should_count;
+};
+
+/* ---- collection configuration ----------------------------------------------------------- */
+
+/* "Not set: the level above decides" (a vector's own value, then the collection's, then ours). */
+#define OCT_UNSET UINT64_MAX
+
+typedef struct oct_hnsw_config { /* each OCT_UNSET when not given */
+    uint64_t m;                    /* links per point on upper levels; level 0 has 2m. Default 16 */
+    uint64_t ef_construct;         /* default 100 */
+    uint64_t full_scan_threshold;  /* KiB of vectors below which no graph is used. Default 10000 */
+    uint64_t max_indexing_threads; /* default 0 = all */
+    uint64_t on_disk;              /* 0, 1 */
+    uint64_t payload_m;
+} oct_hnsw_config;
+
+typedef struct oct_vector_params {
+    oct_str name; /* "" = the unnamed vector */
+    uint32_t size;
+    oct_metric metric;
+    uint64_t on_disk;     /* 0, 1, OCT_UNSET */
+    oct_hnsw_config hnsw; /* overrides of the collection's */
+} oct_vector_params;
+
+typedef struct oct_optimizers_config { /* OCT_UNSET / NaN when not given */
+    double deleted_threshold;           /* default 0.2 */
+    uint64_t vacuum_min_vector_number;  /* default 1000 */
+    uint64_t default_segment_number;    /* default 0 */
+    uint64_t max_segment_size;          /* KiB */
+    uint64_t memmap_threshold;          /* KiB; accepted and echoed */
+    uint64_t indexing_threshold;        /* KiB; default 10000; 0 turns graphs off */
+    uint64_t flush_interval_sec;        /* default 5 */
+    uint64_t max_optimization_threads;
+} oct_optimizers_config;
+
+typedef enum oct_field_type {
+    OCT_FIELD_KEYWORD,
+    OCT_FIELD_INTEGER,
+    OCT_FIELD_FLOAT,
+    OCT_FIELD_BOOL,
+    OCT_FIELD_TYPE_COUNT
+} oct_field_type;
+
+/* One payload index. `params` is the JSON object it was created with, "" for the string form. */
+typedef struct oct_field_config {
+    oct_str key;
+    oct_field_type type;
+    oct_str params;
+} oct_field_config;
+
+typedef struct oct_collection_config {
+    const oct_vector_params *vectors; /* [vector_count] */
+    uint32_t vector_count;
+    bool single_vector; /* given as one object (the unnamed vector), not as a map */
+    oct_hnsw_config hnsw;
+    oct_optimizers_config optimizers;
+    uint64_t wal_capacity_mb, wal_segments_ahead, wal_retain_closed;
+    uint64_t shard_number, replication_factor, write_consistency_factor; /* echoed; one node */
+    uint64_t on_disk_payload;                                            /* default 1 */
+    oct_str metadata;                                                    /* JSON object or "" */
+} oct_collection_config;
+
+#endif

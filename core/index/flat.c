@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * flat.c - exact search: score rows one after another, keep the best.
+ *
+ * Points come in blocks of 64, one word of the bitsets: absent and forbidden points are dropped
+ * with two ANDs, the rest is scored. Dot products go four rows at a time, which shares the loads
+ * of the query; the lines of the next rows are asked for while the present ones are scored. The
+ * other metrics have no four-row kernel: their loops are bound by arithmetic, not by loads.
+ *
+ * The answer is the same for any order of points, because oct_topk has a total order. */
+#include "index/flat.h"
+
+#include "simd/metric.h"
+
+enum {
+    BLOCK_POINTS = 64,       /* one word of a bitset */
+    CANCEL_DISTANCES = 1024, /* distances between two looks at `cancelled` */
+    LINE_FLOATS = 16,        /* floats in a cache line */
+    AHEAD_FLOATS = 512       /* lines of a row asked for ahead; the hardware follows from there */
+};
+
+/* One search: what its helpers share. */
+typedef struct scan {
+    const oct_flat *flat;
+    const float *query;
+    const oct_flat_limits *limits;
+    oct_topk *best;
+    uint32_t distances; /* since the last look at `cancelled` */
+} scan;
+
+float oct_flat_score(const oct_flat *flat, const float *query, uint32_t offset)
+{
+    return oct_metric_similarity(flat->kernels, flat->metric, query, oct_flat_row(flat, offset),
+                                 flat->dim);
+}
+
+static void prefetch_row(const oct_flat *flat, uint32_t offset)
+{
+    const float *row = oct_flat_row(flat, offset);
+    size_t floats = MIN(flat->dim, (uint32_t)AHEAD_FLOATS);
+    for (size_t i = 0; i < floats; i += LINE_FLOATS) __builtin_prefetch(row + i);
+}
+
+static void offer(oct_topk *best, float score, uint32_t offset)
+{
+    oct_hit hit = { .score = score, .offset = offset };
+    if (best->count == best->limit && !oct_hit_before(hit, best->hits[0])) return;
+    oct_topk_push(best, hit);
+}
+
+static void score_four(const scan *s, const uint32_t offsets[4])
+{
+    const float *rows[4];
+    float scores[4];
+    for (int i = 0; i < 4; i++) rows[i] = oct_flat_row(s->flat, offsets[i]);
+    s->flat->kernels->dot_f32_x4(s->query, rows, s->flat->dim, scores);
+    for (int i = 0; i < 4; i++) offer(s->best, scores[i], offsets[i]);
+}
+
+/* Score at most BLOCK_POINTS present, allowed points. */
+static void score_block(const scan *s, const uint32_t *offsets, uint32_t count)
+{
+    bool dot = s->flat->metric == OCT_METRIC_COSINE || s->flat->metric == OCT_METRIC_DOT;
+    uint32_t i = 0;
+    for (uint32_t j = 0; j < MIN(count, 4u); j++) prefetch_row(s->flat, offsets[j]);
+    for (; dot && i + 4 <= count; i += 4) {
+        for (uint32_t j = i + 4; j < MIN(count, i + 8); j++) prefetch_row(s->flat, offsets[j]);
+        score_four(s, offsets + i);
+    }
+    for (; i < count; i++) {
+        if (i + 4 < count) prefetch_row(s->flat, offsets[i + 4]);
+        offer(s->best, oct_flat_score(s->flat, s->query, offsets[i]), offsets[i]);
+    }
+}
+
+static oct_status touch_rows(const oct_flat *flat, uint32_t offset, uint32_t count,
+                             oct_error *error)
+{
+    if (!flat->touch) return OCT_OK;
+    return flat->touch(flat->touch_arg, oct_flat_row(flat, offset),
+                       (size_t)count * flat->dim * sizeof(float), error);
+}
+
+static oct_status poll(scan *s, uint32_t distances, oct_error *error)
+{
+    s->distances += distances;
+    if (s->distances < CANCEL_DISTANCES) return OCT_OK;
+    s->distances = 0;
+    if (!s->limits->cancelled || !s->limits->cancelled(s->limits->cancelled_arg)) return OCT_OK;
+    return oct_fail(error, OCT_CANCELLED, "search: cancelled during an exact scan");
+}
+
+/* The points of word `word` to be scored, as bits. */
+static uint64_t wanted(const scan *s, uint32_t word)
+{
+    uint32_t first = word * BLOCK_POINTS;
+    uint32_t left = s->flat->count - first;
+    uint64_t bits = left >= BLOCK_POINTS ? UINT64_MAX : (UINT64_C(1) << left) - 1;
+    if (s->flat->present) bits &= s->flat->present[word];
+    if (s->limits->allowed) bits &= s->limits->allowed[word];
+    return bits;
+}
+
+oct_status oct_flat_scan(const oct_flat *flat, const float *query, const oct_flat_limits *limits,
+                         oct_topk *best, oct_error *error)
+{
+    scan s = { .flat = flat, .query = query, .limits = limits, .best = best };
+    oct_status status = OCT_OK;
+    uint32_t words = (uint32_t)oct_bits_words(flat->count);
+    for (uint32_t word = 0; word < words; word++) {
+        uint32_t offsets[BLOCK_POINTS];
+        uint32_t count = 0;
+        for (uint64_t bits = wanted(&s, word); bits; bits &= bits - 1)
+            offsets[count++] = word * BLOCK_POINTS + (uint32_t)__builtin_ctzll(bits);
+        if (count == 0) continue;
+        TRY(touch_rows(flat, offsets[0], offsets[count - 1] - offsets[0] + 1, error));
+        score_block(&s, offsets, count);
+        TRY(poll(&s, count, error));
+    }
+done:
+    return status;
+}
+
+oct_status oct_flat_scan_list(const oct_flat *flat, const float *query, const uint32_t *offsets,
+                              uint32_t offset_count, const oct_flat_limits *limits,
+                              oct_topk *best, oct_error *error)
+{
+    scan s = { .flat = flat, .query = query, .limits = limits, .best = best };
+    oct_status status = OCT_OK;
+    for (uint32_t first = 0; first < offset_count; first += BLOCK_POINTS) {
+        uint32_t block[BLOCK_POINTS];
+        uint32_t count = 0;
+        uint32_t end = MIN(offset_count, first + BLOCK_POINTS);
+        for (uint32_t i = first; i < end; i++) {
+            ASSERT(offsets[i] < flat->count);
+            if (!oct_flat_has(flat, offsets[i])) continue;
+            if (limits->allowed && !oct_bits_get(limits->allowed, offsets[i])) continue;
+            TRY(touch_rows(flat, offsets[i], 1, error));
+            block[count++] = offsets[i];
+        }
+        score_block(&s, block, count);
+        TRY(poll(&s, count, error));
+    }
+done:
+    return status;
+}

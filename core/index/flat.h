@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * flat.h - the float rows of one vector field of one segment, and exact search over them. */
+#ifndef OCTANT_INDEX_FLAT_H
+#define OCTANT_INDEX_FLAT_H
+
+#include "base/bits.h"
+#include "base/topk.h"
+#include "octant/types.h"
+#include "simd/kernels.h"
+
+/* Everything is borrowed and outlives what uses it. Rows are finite numbers, and already of length
+ * one for Cosine. */
+typedef struct oct_flat {
+    const oct_kernels *kernels;
+    const float *rows;       /* [count][dim]; rows of absent points are never read */
+    const uint64_t *present; /* bit per point: has this vector; NULL = every point has it */
+    uint32_t count;          /* points of the segment: offsets 0..count-1 */
+    uint32_t dim;            /* 1..OCT_VECTOR_SIZE_MAX */
+    oct_metric metric;
+    /* Called before rows are read, with the range about to be read, so that storage can verify it
+     * (oct_container_touch has this shape). NULL when the rows need no such call. Any thread. */
+    oct_status (*touch)(void *arg, const void *at, size_t bytes, oct_error *error);
+    void *touch_arg;
+} oct_flat;
+
+/* How one search is limited. All zero: no limits. */
+typedef struct oct_flat_limits {
+    const uint64_t *allowed;       /* bit per point: may be returned; NULL = all */
+    bool (*cancelled)(void *arg);  /* asked about every 1000 distances; NULL = never cancelled */
+    void *cancelled_arg;
+} oct_flat_limits;
+
+static inline bool oct_flat_has(const oct_flat *flat, uint32_t offset)
+{
+    return !flat->present || oct_bits_get(flat->present, offset);
+}
+
+static inline const float *oct_flat_row(const oct_flat *flat, uint32_t offset)
+{
+    return flat->rows + (size_t)offset * flat->dim;
+}
+
+/* The similarity (higher is better, as in oct_hit) of a prepared query and a present point. The
+ * row is not touched first. */
+float oct_flat_score(const oct_flat *flat, const float *query, uint32_t offset);
+
+/* Offer every present, allowed point to `best`. `query` is [dim], prepared as the rows are.
+ * CANCELLED, or what touch answers; `best` then holds an undefined part. */
+OCT_MUST_CHECK oct_status oct_flat_scan(const oct_flat *flat, const float *query,
+                                        const oct_flat_limits *limits, oct_topk *best,
+                                        oct_error *error);
+
+/* The same for the listed points only: `offsets` [offset_count], each < count, without repeats,
+ * ascending for speed. Points that are absent or not allowed are passed over. */
+OCT_MUST_CHECK oct_status oct_flat_scan_list(const oct_flat *flat, const float *query,
+                                             const uint32_t *offsets, uint32_t offset_count,
+                                             const oct_flat_limits *limits, oct_topk *best,
+                                             oct_error *error);
+
+#endif

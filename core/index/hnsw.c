@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hnsw.c - the graph as a thing: its bytes, their validation, opening and inspecting it.
+ *
+ * The index is the hierarchical navigable small world graph of Malkov and Yashunin (2016). It
+ * departs from the paper in these ways, each argued where it is done:
+ *
+ *   - It is built and walked on 7-bit codes of the vectors, whose products are exact integers, and
+ *     the best are scored again on the floats (hnsw_search.c). A quarter of the memory traffic,
+ *     and walks that are equal on every target.
+ *   - Points are inserted in batches: all points of a batch search the same frozen graph, so they
+ *     do so in parallel and the result doesn't depend on who was first (hnsw_insert.c).
+ *   - Levels come from integer thresholds on hash(seed, offset), not from a logarithm.
+ *   - One array of candidates instead of two heaps (hnsw_walk.c).
+ *   - A merge starts from the largest old graph and repairs it (hnsw_repair.c).
+ *   - Points that pruning left without a way in are linked at the end (hnsw_connect.c).
+ *
+ * The graph is one block of bytes (hnsw_graph.h), the same in memory and in a file, so that
+ * writing is one append and opening is setting pointers - after everything was checked, because a
+ * search follows links without looking. A form with pointers per node was rejected: it costs a
+ * conversion on each open, and can't be mapped. */
+#include "index/hnsw.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bits.h"
+#include "base/hash.h"
+#include "index/hnsw_graph.h"
+
+/* ---- layout ----------------------------------------------------------------------------- */
+
+static uint64_t aligned(uint64_t bytes)
+{
+    return (bytes + HNSW_ALIGN_BYTES - 1) & ~(uint64_t)(HNSW_ALIGN_BYTES - 1);
+}
+
+oct_status oct_hnsw_layout(const hnsw_header *header, hnsw_layout *out, oct_error *error)
+{
+    /* No overflow: counts are below 2^32, m at most 2^10, a code row at most 2^17 bytes. */
+    uint64_t upper_points = aligned(sizeof *header);
+    uint64_t upper_starts = aligned(upper_points + UINT64_C(4) * header->upper_count);
+    uint64_t starts = header->upper_count + UINT64_C(1);
+    uint64_t upper_links = aligned(upper_starts + UINT64_C(4) * starts);
+    uint64_t links = aligned(upper_links + UINT64_C(4) * header->upper_rows * header->m);
+    uint64_t bias = aligned(links + UINT64_C(8) * header->count * header->m);
+    uint64_t codes = bias;
+    uint64_t end = bias;
+    if (header->flags & HNSW_FLAG_CODES) {
+        codes = aligned(bias + UINT64_C(4) * header->count);
+        end = aligned(codes + (uint64_t)header->count * header->row_bytes);
+    }
+    if (end > SIZE_MAX / 2)
+        return oct_fail(error, OCT_LIMIT, "hnsw: a graph of %" PRIu64 " bytes is too large here",
+                        end);
+    *out = (hnsw_layout){ .upper_points = (size_t)upper_points,
+                          .upper_starts = (size_t)upper_starts,
+                          .upper_links = (size_t)upper_links,
+                          .links = (size_t)links,
+                          .bias = (size_t)bias,
+                          .codes = (size_t)codes,
+                          .end = (size_t)end };
+    return OCT_OK;
+}
+
+void oct_hnsw_attach(oct_hnsw *graph)
+{
+    const uint8_t *block = graph->block;
+    const hnsw_layout *layout = &graph->layout;
+    graph->m0 = 2 * graph->header.m;
+    graph->upper_points = (const uint32_t *)(const void *)(block + layout->upper_points);
+    graph->upper_starts = (const uint32_t *)(const void *)(block + layout->upper_starts);
+    graph->upper_links = (const uint32_t *)(const void *)(block + layout->upper_links);
+    graph->links = (const uint32_t *)(const void *)(block + layout->links);
+    graph->bias = (const int32_t *)(const void *)(block + layout->bias);
+    graph->codes = block + layout->codes;
+}
+
+oct_status oct_hnsw_block_create(const oct_alloc *alloc, size_t bytes, uint8_t **owned,
+                                 size_t *owned_bytes, uint8_t **block, oct_error *error)
+{
+    *owned_bytes = bytes + HNSW_ALIGN_BYTES;
+    *owned = oct_new_zeroed(alloc, *owned_bytes);
+    if (!*owned) return oct_fail_nomem(error, "a search graph");
+    *block = *owned + (HNSW_ALIGN_BYTES - (uintptr_t)*owned % HNSW_ALIGN_BYTES);
+    return OCT_OK;
+}
+
+uint32_t oct_hnsw_upper_find(const oct_hnsw *graph, uint32_t offset)
+{
+    uint32_t low = 0;
+    uint32_t high = graph->header.upper_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (graph->upper_points[middle] < offset) low = middle + 1;
+        else high = middle;
+    }
+    bool found = low < graph->header.upper_count && graph->upper_points[low] == offset;
+    return found ? low : HNSW_NONE;
+}
+
+uint32_t oct_hnsw_crc(const hnsw_header *header, const uint8_t *block, size_t end)
+{
+    hnsw_header plain = *header;
+    plain.crc = 0;
+    uint32_t crc = oct_crc32c(0, &plain, sizeof plain);
+    return oct_crc32c(crc, block + sizeof plain, end - sizeof plain);
+}
+
+/* ---- validation ------------------------------------------------------------------------- */
+
+static oct_status check_header(const hnsw_header *header, const oct_flat *flat, oct_error *error)
+{
+    static const uint8_t zeros[sizeof header->reserved];
+    oct_status status = OCT_OK;
+    if (header->magic != HNSW_MAGIC || header->version != HNSW_VERSION)
+        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: not a graph of version %d", HNSW_VERSION));
+    if (header->count != flat->count || header->dim != flat->dim ||
+        header->metric != (uint32_t)flat->metric)
+        TRY(oct_fail(error, OCT_CORRUPT,
+                     "hnsw: a graph of %" PRIu32 " points with %" PRIu32
+                     " dimensions, metric %" PRIu32 "; the vectors are %" PRIu32 ", %" PRIu32
+                     ", %d",
+                     header->count, header->dim, header->metric, flat->count, flat->dim,
+                     (int)flat->metric));
+    if (header->m < OCT_HNSW_M_MIN || header->m > OCT_HNSW_M_MAX || header->ef_construct < 1 ||
+        header->ef_construct > OCT_HNSW_EF_MAX)
+        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: m %" PRIu32 ", ef_construct %" PRIu32, header->m,
+                     header->ef_construct));
+    if (header->inserted > header->count || header->levels > OCT_HNSW_LEVELS_MAX + 1 ||
+        (header->inserted == 0) != (header->levels == 0) ||
+        (header->count > 0 && header->entry >= header->count) ||
+        header->upper_count > header->count ||
+        header->upper_rows > (uint64_t)header->upper_count * OCT_HNSW_LEVELS_MAX)
+        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: the header contradicts itself"));
+    if (header->flags & ~(uint32_t)(HNSW_FLAG_CODES | HNSW_FLAG_PART) ||
+        memcmp(header->reserved, zeros, sizeof zeros) != 0)
+        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: unknown flags"));
+done:
+    return status;
+}
+
+static oct_status check_header_codes(const hnsw_header *header, const oct_flat *flat,
+                                     oct_error *error)
+{
+    bool codes = (header->flags & HNSW_FLAG_CODES) != 0;
+    uint32_t row_bytes = codes ? (uint32_t)oct_codes_row_bytes(flat->dim) : 0;
+    /* A scale is judged by oct_codes_restore. */
+    if (header->row_bytes != row_bytes || (codes && !oct_codes_supports(flat->metric)))
+        return oct_fail(error, OCT_CORRUPT, "hnsw: codes of %" PRIu32 " bytes, expected %" PRIu32,
+                        header->row_bytes, row_bytes);
+    return OCT_OK;
+}
+
+oct_status oct_hnsw_header_read(const void *at, size_t bytes, const oct_flat *flat,
+                                hnsw_header *out, hnsw_layout *layout, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    if (bytes < sizeof *out)
+        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: %zu bytes are not a graph", bytes));
+    memcpy(out, at, sizeof *out);
+    TRY(check_header(out, flat, error));
+    TRY(check_header_codes(out, flat, error));
+    TRY(oct_hnsw_layout(out, layout, error));
+    size_t end = layout->end;
+    if (out->flags & HNSW_FLAG_PART)
+        end = layout->bias + oct_bits_words(out->count) * sizeof(uint64_t);
+    if (bytes != end)
+        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: %zu bytes, expected %zu", bytes, end));
+    size_t covered = out->flags & HNSW_FLAG_PART ? end : layout->bias;
+    if (oct_hnsw_crc(out, at, covered) != out->crc)
+        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: the checksum of the links is wrong"));
+done:
+    return status;
+}
+
+static bool is_member(const uint64_t *members, uint32_t offset)
+{
+    return !members || oct_bits_get(members, offset);
+}
+
+/* The list of upper points: ascending, each with at least one row and at most the maximum. */
+static oct_status validate_upper_points(const oct_hnsw *graph, oct_error *error)
+{
+    const hnsw_header *header = &graph->header;
+    oct_status status = OCT_OK;
+    bool good = graph->upper_starts[0] == 0;
+    for (uint32_t i = 0; i < header->upper_count && good; i++) {
+        uint32_t rows = graph->upper_starts[i + 1] - graph->upper_starts[i];
+        good = graph->upper_points[i] < header->count &&
+               graph->upper_starts[i + 1] > graph->upper_starts[i] && rows <= OCT_HNSW_LEVELS_MAX &&
+               (i == 0 || graph->upper_points[i - 1] < graph->upper_points[i]) &&
+               oct_flat_has(&graph->flat, graph->upper_points[i]);
+    }
+    if (!good || graph->upper_starts[header->upper_count] != header->upper_rows)
+        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: the list of upper points is damaged"));
+done:
+    return status;
+}
+
+/* A row of level 0: members only, not itself, nothing behind the end; empty for others. */
+static bool good_row(const oct_hnsw *graph, const uint64_t *members, uint32_t offset)
+{
+    const uint32_t *row = graph->links + (size_t)offset * graph->m0;
+    uint32_t i = 0;
+    for (; i < graph->m0 && row[i] != HNSW_NONE; i++) {
+        if (row[i] >= graph->header.count || row[i] == offset || !is_member(members, row[i]))
+            return false;
+    }
+    if (i > 0 && !is_member(members, offset)) return false;
+    for (; i < graph->m0; i++) {
+        if (row[i] != HNSW_NONE) return false;
+    }
+    return true;
+}
+
+/* The same for a row of an upper level, whose links must have that level, too. */
+static bool good_upper_row(const oct_hnsw *graph, const uint64_t *members, uint32_t node,
+                           uint32_t level)
+{
+    const uint32_t *row = oct_hnsw_row(graph, node, level);
+    uint32_t m = graph->header.m;
+    uint32_t i = 0;
+    for (; i < m && row[i] != HNSW_NONE; i++) {
+        if (row[i] >= graph->header.upper_count || row[i] == node ||
+            oct_hnsw_upper_level(graph, row[i]) < level ||
+            !is_member(members, graph->upper_points[row[i]]))
+            return false;
+    }
+    if (i > 0 && !is_member(members, graph->upper_points[node])) return false;
+    for (; i < m; i++) {
+        if (row[i] != HNSW_NONE) return false;
+    }
+    return true;
+}
+
+/* The entry is in the graph and stands on the top level. */
+static bool good_entry(const oct_hnsw *graph, const uint64_t *members)
+{
+    const hnsw_header *header = &graph->header;
+    if (header->levels == 0) return header->entry == 0;
+    if (!is_member(members, header->entry)) return false;
+    uint32_t node = oct_hnsw_upper_find(graph, header->entry);
+    uint32_t level = node == HNSW_NONE ? 0 : oct_hnsw_upper_level(graph, node);
+    return level + 1 == header->levels;
+}
+
+oct_status oct_hnsw_validate(const oct_hnsw *graph, const uint64_t *members, oct_error *error)
+{
+    const hnsw_header *header = &graph->header;
+    oct_status status = OCT_OK;
+    TRY(validate_upper_points(graph, error));
+    if (!good_entry(graph, members))
+        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: the entry is not on the top level"));
+    size_t points = header->count;
+    if (members) points = oct_bits_count(members, oct_bits_words(header->count));
+    if (points != header->inserted)
+        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: %" PRIu32 " points in the graph, expected %zu",
+                     header->inserted, points));
+    for (uint32_t offset = 0; offset < header->count; offset++) {
+        if (!good_row(graph, members, offset))
+            TRY(oct_fail(error, OCT_CORRUPT, "hnsw: the links of point %" PRIu32 " are damaged",
+                         offset));
+    }
+    for (uint32_t node = 0; node < header->upper_count; node++) {
+        for (uint32_t level = 1; level <= oct_hnsw_upper_level(graph, node); level++) {
+            if (!good_upper_row(graph, members, node, level))
+                TRY(oct_fail(error, OCT_CORRUPT,
+                             "hnsw: the links of point %" PRIu32 " on level %" PRIu32
+                             " are damaged",
+                             graph->upper_points[node], level));
+        }
+    }
+done:
+    return status;
+}
+
+/* ---- open and write --------------------------------------------------------------------- */
+
+oct_status oct_hnsw_open(const oct_alloc *alloc, const oct_flat *flat, const void *at, size_t bytes,
+                         oct_hnsw **out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    *out = NULL;
+    ASSERT((uintptr_t)at % HNSW_ALIGN_BYTES == 0);
+    oct_hnsw *graph = oct_new_zeroed(alloc, sizeof *graph);
+    if (!graph) return oct_fail_nomem(error, "a search graph");
+    graph->alloc = alloc;
+    graph->flat = *flat;
+    graph->block = at;
+    TRY(oct_hnsw_header_read(at, bytes, flat, &graph->header, &graph->layout, error));
+    if (graph->header.flags & HNSW_FLAG_PART)
+        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: a checkpoint, expected a whole graph"));
+    oct_hnsw_attach(graph);
+    TRY(oct_hnsw_validate(graph, flat->present, error));
+    graph->entry_node = graph->header.levels > 1
+                            ? oct_hnsw_upper_find(graph, graph->header.entry)
+                            : graph->header.entry;
+    if (oct_hnsw_has_codes(graph))
+        TRY(oct_codes_restore(flat->metric, flat->dim, graph->header.scale, &graph->space, error));
+    else if (flat->touch && flat->count > 0)
+        TRY(flat->touch(flat->touch_arg, flat->rows,
+                        (size_t)flat->count * flat->dim * sizeof(float), error));
+    *out = graph;
+    graph = NULL;
+done:
+    oct_hnsw_destroy(graph);
+    return status;
+}
+
+void oct_hnsw_destroy(oct_hnsw *graph)
+{
+    if (!graph) return;
+    oct_free(graph->alloc, graph->owned, graph->owned_bytes);
+    oct_free(graph->alloc, graph, sizeof *graph);
+}
+
+uint64_t oct_hnsw_bytes(const oct_hnsw *graph) { return graph->layout.end; }
+
+oct_status oct_hnsw_write(const oct_hnsw *graph, const oct_hnsw_sink *sink, oct_error *error)
+{
+    return sink->append(sink->self, graph->block, graph->layout.end, error);
+}
+
+oct_hnsw_params oct_hnsw_graph_params(const oct_hnsw *graph)
+{
+    return (oct_hnsw_params){ .m = graph->header.m,
+                              .ef_construct = graph->header.ef_construct,
+                              .seed = graph->header.seed,
+                              .codes = oct_hnsw_has_codes(graph) };
+}
+
+uint32_t oct_hnsw_point_count(const oct_hnsw *graph) { return graph->header.inserted; }

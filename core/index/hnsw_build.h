@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hnsw_build.h - a graph under construction, shared by the hnsw_*.c files that build and by nobody
+ * else. Who does what: head of hnsw_build.c. */
+#ifndef OCTANT_INDEX_HNSW_BUILD_H
+#define OCTANT_INDEX_HNSW_BUILD_H
+
+#include "base/sync.h"
+#include "index/hnsw_graph.h"
+
+enum {
+    HNSW_WORKERS_MAX = 64,
+    /* Neighbours of lost neighbours looked at when a row is repaired. */
+    HNSW_REPAIR_CANDIDATES_MAX = 4096
+};
+
+typedef enum hnsw_phase {
+    HNSW_ENCODE,  /* codes of all points */
+    HNSW_ADOPT,   /* links of the points of an old graph */
+    HNSW_SEARCH,  /* each point of a batch finds its neighbours in the frozen graph */
+    HNSW_APPLY,   /* each of those neighbours takes the new links */
+    HNSW_CONNECT, /* points without a way in get one */
+    HNSW_DONE
+} hnsw_phase;
+
+/* "The row gets a link to source." A row is counted through all levels: that of an offset on level
+ * 0, and behind them the upper rows. */
+typedef struct hnsw_edge {
+    uint32_t row;
+    uint32_t source; /* node */
+    int32_t score;   /* with the source as target */
+} hnsw_edge;
+
+/* Whose row is written, and how many links it may have. */
+typedef struct hnsw_place {
+    uint32_t node, offset, level, max;
+} hnsw_place;
+
+/* What one thread works with. */
+typedef struct hnsw_worker {
+    oct_hnsw_scratch *scratch;
+    uint64_t *keys;   /* [keys_capacity] candidates of one row */
+    uint32_t *chosen; /* [m0] offsets chosen so far */
+} hnsw_worker;
+
+struct oct_hnsw_builder {
+    const oct_host *host;
+    const oct_alloc *alloc;
+    oct_hnsw *graph; /* its block is ours to write until finished */
+    uint8_t *block;
+    uint32_t count, m; /* the graph's, for sizes */
+    hnsw_phase phase;
+    uint32_t next; /* item of the phase to go on with */
+
+    uint64_t *members;  /* bit per point: in the graph, can be found */
+    uint32_t *pending;  /* [pending_count] offsets to be inserted, ascending */
+    uint32_t pending_count, pending_done;
+    uint32_t total;     /* points the graph will have */
+    uint32_t batch_max; /* 2 % of those */
+
+    uint32_t batch_count; /* points pending[pending_done ..] of this batch */
+    uint32_t *batch_rows; /* [batch_max + 1] first own row of each in the next two */
+    uint32_t own_rows_max;
+    uint32_t *own_nodes; /* [own_rows_max][m] links of the new points, all levels */
+    int32_t *own_scores; /* of those */
+    hnsw_edge *edges, *edges_other; /* [own_rows_max * m] */
+    uint32_t edge_count;
+    uint32_t *groups; /* [own_rows_max * m + 1] where each row's edges begin */
+    uint32_t group_count;
+
+    const oct_hnsw *old; /* NULL when starting from nothing */
+    const uint32_t *new_offsets;
+    uint32_t *old_offsets; /* [count] or HNSW_NONE */
+    uint32_t *new_uppers;  /* [old upper_count] or HNSW_NONE */
+
+    uint64_t *reached; /* bit per point */
+    uint32_t *queue;   /* [count] of reached points */
+    uint32_t queue_head, queue_tail;
+
+    uint32_t worker_count;
+    uint32_t keys_capacity;
+    hnsw_worker workers[HNSW_WORKERS_MAX];
+    oct_atomic_u64 item; /* next item of a running round */
+    uint32_t round_end, round_block;
+};
+
+/* ---- writing the block ------------------------------------------------------------------ */
+
+static inline uint32_t *oct_hnsw_build_row(oct_hnsw_builder *builder, uint32_t node, uint32_t level)
+{
+    const uint8_t *row = (const uint8_t *)oct_hnsw_row(builder->graph, node, level);
+    return (uint32_t *)(void *)(builder->block + (row - builder->graph->block));
+}
+
+static inline uint32_t oct_hnsw_row_length(const uint32_t *row, uint32_t stride)
+{
+    uint32_t length = 0;
+    while (length < stride && row[length] != HNSW_NONE) length++;
+    return length;
+}
+
+/* ---- choosing neighbours (hnsw_select.c) -------------------------------------------------- */
+
+/* Sort keys best first. */
+void oct_hnsw_sort_keys(uint64_t *keys, uint32_t count);
+/* Stored point `offset` as a target. */
+static inline hnsw_target oct_hnsw_target(const oct_hnsw *graph, uint32_t offset)
+{
+    if (!oct_hnsw_has_codes(graph))
+        return (hnsw_target){ .vector = oct_flat_row(&graph->flat, offset) };
+    return (hnsw_target){ .code = graph->codes + (size_t)offset * graph->header.row_bytes };
+}
+/* The score of (target `from`, point `to`) as that of (target `to`, point `from`): symmetric scores
+ * have both biases, a walk's only that of the point. */
+static inline int32_t oct_hnsw_score_turn(const oct_hnsw *graph, int32_t score, uint32_t from,
+                                          uint32_t to)
+{
+    if (!oct_hnsw_has_codes(graph)) return score;
+    return score + graph->bias[from] - graph->bias[to];
+}
+/* Write the links of `place` into row [max], unused places HNSW_NONE: of the `count` candidates in
+ * worker->keys, best first and without `place` itself, those that are nearer to it than to any one
+ * chosen before. Keys' scores have `place` as target; those of the chosen go to scores [max] unless
+ * NULL. */
+void oct_hnsw_select(const oct_hnsw *graph, hnsw_worker *worker, hnsw_place place, uint32_t count,
+                     uint32_t *row, int32_t *scores);
+
+/* ---- the phases ------------------------------------------------------------------------- */
+
+/* hnsw_repair.c */
+void oct_hnsw_adopt(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t offset);
+oct_status oct_hnsw_adopt_map(oct_hnsw_builder *builder, const oct_hnsw_reuse *reuse,
+                              oct_error *error);
+oct_status oct_hnsw_adopt_plan(oct_hnsw_builder *builder, const oct_hnsw_reuse *reuse,
+                               oct_error *error);
+void oct_hnsw_adopt_finish(oct_hnsw_builder *builder);
+/* hnsw_insert.c */
+void oct_hnsw_batch_begin(oct_hnsw_builder *builder);
+void oct_hnsw_batch_search(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t i);
+void oct_hnsw_batch_collect(oct_hnsw_builder *builder);
+void oct_hnsw_batch_apply(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t group);
+void oct_hnsw_batch_end(oct_hnsw_builder *builder);
+/* hnsw_connect.c: about `points` points; false when there is more to do. */
+void oct_hnsw_connect_begin(oct_hnsw_builder *builder);
+bool oct_hnsw_connect(oct_hnsw_builder *builder, uint32_t points);
+
+/* ---- pieces of creation (hnsw_build.c) --------------------------------------------------- */
+
+/* A builder whose graph has rows and a header, but no block yet. */
+OCT_MUST_CHECK oct_status oct_hnsw_builder_base(const oct_host *host, const oct_flat *flat,
+                                                const hnsw_header *header, oct_hnsw_builder **out,
+                                                oct_error *error);
+/* The block that the header now asks for, all rows empty. */
+OCT_MUST_CHECK oct_status oct_hnsw_builder_block(oct_hnsw_builder *builder, oct_error *error);
+/* List the points that aren't members and take the memory that inserting them needs. */
+OCT_MUST_CHECK oct_status oct_hnsw_builder_plan(oct_hnsw_builder *builder, oct_error *error);
+/* A header for `params` over `flat`. VALIDATION. */
+OCT_MUST_CHECK oct_status oct_hnsw_header_init(const oct_flat *flat, const oct_hnsw_params *params,
+                                               hnsw_header *out, oct_error *error);
+/* Highest level of a new point. */
+uint32_t oct_hnsw_level(uint64_t seed, uint32_t m, uint32_t offset);
+
+#endif

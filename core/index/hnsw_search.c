@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hnsw_search.c - answering one query: walk on codes, then score the best on the floats.
+ *
+ * Codes order the candidates well but not exactly, so the walk's best few times `limit` points are
+ * scored again with the f32 kernels, in one go so that their rows are asked for together; the
+ * answer carries only exact similarities. Without codes the walk's scores are exact already.
+ *
+ * Filters. A walk that drops forbidden points falls apart when few are allowed, and a walk over
+ * all points finds few allowed ones. So there are three ways:
+ *
+ *   - Very few allowed: no walk. Their codes are scored one after another, a sequential read that
+ *     misses none of them; a walk would take as long.
+ *   - Many allowed: walk as if there were no filter, with ef widened by the share of allowed
+ *     points, and drop the others at the end.
+ *   - Few allowed: only allowed points are scored and kept; forbidden ones are looked through, to
+ *     their own neighbours (the two-hop expansion of ACORN-1), each once per walk. It starts where
+ *     an unfiltered walk would, and from a few allowed points spread over the segment, because
+ *     all allowed ones may be far from the query.
+ *
+ * The second way falls back to the third when it finds too little. */
+#include <string.h>
+
+#include "base/bits.h"
+#include "index/hnsw_graph.h"
+
+enum {
+    /* Points scored exactly, when the query doesn't say: 3 * limit / 2 + 30; bench/hnsw.c shows no
+     * loss against rescoring all. */
+    RESCORE_MORE = 30,
+    /* Allowed points a filtered walk starts from besides the descent's. */
+    SEEDS = 16,
+    /* Looking through forbidden points stops when this many rows' worth of points is gathered. Less
+     * costs recall and saves little: the time goes into reading the rows. */
+    GATHER_ROWS = 4,
+    /* Points scanned at a time: two words of the bitset at most. */
+    SCAN_POINTS = 128,
+    /* A walk through forbidden points takes about as long per candidate as scoring this many points
+     * one after another, which finds all (bench/hnsw.c, filtered rows): on codes, on floats. */
+    SCAN_CODES_PER_CANDIDATE = 150,
+    SCAN_ROWS_PER_CANDIDATE = 50
+};
+
+/* Walking through all points costs ef / share, looking through forbidden ones more per expansion
+ * and finds less; at equal recall they meet about here (bench/hnsw.c, filtered rows). */
+#include <stdlib.h>
+static double som(void){const char*e=getenv("SOM");return e?atof(e):0.2;}
+#define SHARE_OF_MANY som()
+
+/* One query on its way. */
+typedef struct search {
+    const oct_hnsw *graph;
+    const oct_hnsw_query *query;
+    oct_hnsw_scratch *scratch;
+    hnsw_target target;
+    uint32_t ef;      /* candidates of a walk that keeps allowed points only */
+    uint32_t ef_wide; /* of one that keeps all; 0 when too few are allowed for it */
+    bool scan;        /* so few are allowed that no walk is needed */
+} search;
+
+static bool is_allowed(const search *s, uint32_t offset)
+{
+    return !s->query->allowed || oct_bits_get(s->query->allowed, offset);
+}
+
+static uint32_t ef_clamped(const search *s, double ef)
+{
+    double most = MIN((double)s->graph->header.inserted, (double)OCT_LIMIT_MAX);
+    return (uint32_t)MAX(1.0, MIN(ef, most));
+}
+
+/* ---- the walk through forbidden points --------------------------------------------------- */
+
+/* Look at the links of a forbidden point; allowed ones not met before are gathered. */
+static uint32_t gather_through(const search *s, uint32_t node, uint32_t count)
+{
+    oct_hnsw_scratch *scratch = s->scratch;
+    const uint32_t *row = oct_hnsw_row(s->graph, node, 0);
+    for (uint32_t i = 0; i < s->graph->m0 && row[i] != HNSW_NONE; i++) {
+        if (!is_allowed(s, row[i])) continue;
+        scratch->nodes[count] = row[i];
+        count += oct_hnsw_visit(scratch, row[i]);
+    }
+    return count;
+}
+
+/* Gather the allowed points one or two links from `node`, not met before. Direct ones come first. */
+static uint32_t gather_two_hops(const search *s, uint32_t node)
+{
+    oct_hnsw_scratch *scratch = s->scratch;
+    const uint32_t *row = oct_hnsw_row(s->graph, node, 0);
+    uint32_t m0 = s->graph->m0;
+    uint32_t count = 0;
+    uint32_t forbidden_count = 0;
+    uint32_t *forbidden = scratch->offsets; /* free on level 0, and as long as nodes */
+    for (uint32_t i = 0; i < m0 && row[i] != HNSW_NONE; i++) {
+        bool fresh = oct_hnsw_visit(scratch, row[i]);
+        if (!fresh) continue;
+        if (is_allowed(s, row[i])) scratch->nodes[count++] = row[i];
+        else forbidden[forbidden_count++] = row[i];
+    }
+    for (uint32_t i = 0; i < forbidden_count; i++)
+        __builtin_prefetch(oct_hnsw_row(s->graph, forbidden[i], 0));
+    for (uint32_t i = 0; i < forbidden_count && count < GATHER_ROWS * m0; i++)
+        count = gather_through(s, forbidden[i], count);
+    return count;
+}
+
+/* Start from the descent's point and from allowed points spread over the segment. */
+static uint32_t gather_seeds(const search *s, uint32_t start)
+{
+    oct_hnsw_scratch *scratch = s->scratch;
+    const uint64_t *allowed = s->query->allowed;
+    const uint64_t *present = s->graph->flat.present;
+    uint32_t words = (uint32_t)oct_bits_words(s->graph->header.count);
+    uint32_t count = 0;
+    scratch->nodes[0] = start;
+    count += oct_hnsw_visit(scratch, start);
+    scratch->nodes[count] = s->graph->header.entry;
+    count += oct_hnsw_visit(scratch, s->graph->header.entry);
+    uint32_t stride = MAX(words / SEEDS, 1u);
+    for (uint32_t first = 0; first < words; first += stride) {
+        uint64_t bits = 0;
+        uint32_t word = first;
+        for (; word < MIN(words, first + stride) && bits == 0; word++)
+            bits = allowed[word] & (present ? present[word] : UINT64_MAX);
+        if (bits == 0) continue;
+        uint32_t offset = (word - 1) * 64 + (uint32_t)__builtin_ctzll(bits);
+        if (offset >= s->graph->header.count || count >= SEEDS) continue;
+        scratch->nodes[count] = offset;
+        count += oct_hnsw_visit(scratch, offset);
+    }
+    return count;
+}
+
+static bool walk_filtered(const search *s, uint32_t start, uint32_t ef)
+{
+    oct_hnsw_scratch *scratch = s->scratch;
+    uint64_t *pool = scratch->pool;
+    uint32_t cursor = 0;
+    bool stopped = false;
+    scratch->pool_count = 0;
+    uint32_t count = gather_seeds(s, start);
+    (void)oct_hnsw_admit(s->graph, s->target, scratch, 0, count, ef); /* the cursor is at 0 */
+    while (cursor < scratch->pool_count && !stopped) {
+        if (pool[cursor] & 1) {
+            cursor++;
+            continue;
+        }
+        pool[cursor] |= 1;
+        count = gather_two_hops(s, oct_hnsw_key_node(pool[cursor]));
+        uint32_t changed = oct_hnsw_admit(s->graph, s->target, scratch, 0, count, ef);
+        cursor = MIN(changed, cursor + 1);
+        scratch->cost.expanded++;
+        stopped = oct_hnsw_cancelled(scratch);
+    }
+    oct_hnsw_forget_visits(scratch);
+    return !stopped;
+}
+
+/* ---- scanning the allowed ---------------------------------------------------------------- */
+
+/* Put the best `ef` of all allowed points into the pool, without walking. */
+static bool scan_allowed(const search *s)
+{
+    oct_hnsw_scratch *scratch = s->scratch;
+    const uint64_t *present = s->graph->flat.present;
+    uint32_t words = (uint32_t)oct_bits_words(s->graph->header.count);
+    bool stopped = false;
+    uint32_t count = 0;
+    scratch->pool_count = 0;
+    for (uint32_t word = 0; word < words && !stopped; word++) {
+        uint64_t bits = s->query->allowed[word];
+        uint32_t left = s->graph->header.count - word * 64;
+        if (present) bits &= present[word];
+        if (left < 64) bits &= (UINT64_C(1) << left) - 1;
+        for (; bits; bits &= bits - 1)
+            scratch->nodes[count++] = word * 64 + (uint32_t)__builtin_ctzll(bits);
+        if (count < SCAN_POINTS - 64 && word + 1 < words) continue;
+        oct_hnsw_prefetch(s->graph, scratch->nodes, count);
+        (void)oct_hnsw_admit(s->graph, s->target, scratch, 0, count, s->ef); /* nothing is walked */
+        count = 0;
+        stopped = oct_hnsw_cancelled(scratch);
+    }
+    return !stopped;
+}
+
+/* ---- the answer ------------------------------------------------------------------------- */
+
+/* Drop forbidden points from the pool; how many are left. */
+static uint32_t keep_allowed(const search *s)
+{
+    uint64_t *pool = s->scratch->pool;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < s->scratch->pool_count; i++) {
+        if (is_allowed(s, oct_hnsw_key_node(pool[i]))) pool[kept++] = pool[i];
+    }
+    s->scratch->pool_count = kept;
+    return kept;
+}
+
+static oct_status walk(const search *s, oct_error *error)
+{
+    bool done = true;
+    bool enough = false;
+    if (s->scan) {
+        if (scan_allowed(s)) return OCT_OK;
+        return oct_fail(error, OCT_CANCELLED, "search: cancelled while scanning codes");
+    }
+    uint32_t start = oct_hnsw_descend(s->graph, s->target, s->scratch, 0);
+    if (s->ef_wide > 0) {
+        done = oct_hnsw_walk(s->graph, s->target, s->scratch, 0, start, s->ef_wide);
+        enough = !s->query->allowed || keep_allowed(s) >= s->ef / 2;
+    }
+    if (done && !enough) {
+        done = walk_filtered(s, start, s->ef);
+        (void)keep_allowed(s); /* the start may be forbidden; how many are left doesn't matter */
+    }
+    if (!done) return oct_fail(error, OCT_CANCELLED, "search: cancelled while walking a graph");
+    return OCT_OK;
+}
+
+static uint32_t rescore_count(const search *s, uint32_t limit)
+{
+    double wanted = 1.5 * limit + (double)RESCORE_MORE;
+    if (s->query->oversampling > 0) wanted = (double)s->query->oversampling * limit;
+    return (uint32_t)MIN(MAX(wanted, (double)limit), (double)s->scratch->pool_count);
+}
+
+static oct_status answer(const search *s, oct_topk *best, oct_error *error)
+{
+    oct_hnsw_scratch *scratch = s->scratch;
+    if (!oct_hnsw_has_codes(s->graph)) {
+        for (uint32_t i = 0; i < MIN(best->limit, scratch->pool_count); i++) {
+            uint64_t key = scratch->pool[i];
+            oct_topk_push(best, (oct_hit){ .score = oct_hnsw_score_unpack(oct_hnsw_key_score(key)),
+                                           .offset = oct_hnsw_key_node(key) });
+        }
+        return OCT_OK;
+    }
+    uint32_t count = rescore_count(s, best->limit);
+    uint32_t *offsets = scratch->nodes;
+    for (uint32_t i = 0; i < count; i++) offsets[i] = oct_hnsw_key_node(scratch->pool[i]);
+    scratch->cost.rescored += count;
+    const oct_flat_limits limits = { .cancelled = s->query->cancelled,
+                                     .cancelled_arg = s->query->cancelled_arg };
+    return oct_flat_scan_list(&s->graph->flat, s->query->vector, offsets, count, &limits, best,
+                              error);
+}
+
+/* How wide to walk, and room for it. */
+static oct_status prepare(search *s, uint32_t limit, oct_error *error)
+{
+    const oct_hnsw_query *query = s->query;
+    double share = 1;
+    if (query->allowed) share = (double)query->allowed_count / (double)s->graph->header.inserted;
+    double ef = MAX(query->ef, limit);
+    s->ef = ef_clamped(s, ef);
+    uint32_t per_candidate = oct_hnsw_has_codes(s->graph) ? (uint32_t)SCAN_CODES_PER_CANDIDATE
+                                                          : (uint32_t)SCAN_ROWS_PER_CANDIDATE;
+    s->scan = query->allowed && query->allowed_count <= (uint64_t)s->ef * per_candidate;
+    s->ef_wide = share >= SHARE_OF_MANY ? ef_clamped(s, ef / MIN(share, 1.0)) : 0;
+    uint32_t pool = MAX(s->ef, s->ef_wide);
+    uint32_t gather = MAX(MAX((GATHER_ROWS + 1) * s->graph->m0, pool), (uint32_t)SCAN_POINTS);
+    return oct_hnsw_scratch_prepare(s->scratch, s->graph, pool, gather, error);
+}
+
+oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
+                           oct_hnsw_scratch *scratch, oct_topk *best, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    search s = { .graph = graph, .query = query, .scratch = scratch };
+    scratch->cost = (oct_hnsw_cost){ 0 };
+    if (graph->header.inserted == 0) return OCT_OK;
+    TRY(prepare(&s, best->limit, error));
+    scratch->cancelled = query->cancelled;
+    scratch->cancelled_arg = query->cancelled_arg;
+    scratch->next_poll = 0;
+    s.target = (hnsw_target){ .code = scratch->code, .vector = query->vector };
+    if (oct_hnsw_has_codes(graph))
+        (void)oct_codes_encode_query(&graph->space, query->vector, scratch->code); /* no bias */
+    TRY(walk(&s, error));
+    TRY(answer(&s, best, error));
+done:
+    scratch->cancelled = NULL;
+    return status;
+}

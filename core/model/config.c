@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * config.c - what a collection's settings mean: their tables, defaults, copies and comparison.
+ *
+ * Most settings are one unsigned number with a name, a range and a default, so they are rows of
+ * tables which parsing, writing and defaulting walk. Each level keeps "not given" apart from a
+ * value, because a vector's setting falls back to the collection's and that to ours. */
+#include "model/config.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "model/config_settings.h"
+
+/* Qdrant has no upper bound for m; beyond this one a graph costs more than comparing everything. */
+enum { M_MAX = 2048 };
+/* Sizes in KiB or MiB are multiplied later; this keeps every product inside 64 bits. */
+#define SIZE_MAX_KIB (UINT64_C(1) << 50)
+
+#define HNSW(member) offsetof(oct_hnsw_config, member)
+const oct_config_setting oct_hnsw_settings[OCT_HNSW_SETTINGS] = {
+    { "m", NULL, HNSW(m), 0, M_MAX, 16, false, false },
+    { "ef_construct", NULL, HNSW(ef_construct), 4, OCT_HNSW_EF_MAX, 100, false, false },
+    { "full_scan_threshold", "full_scan_threshold_kb", HNSW(full_scan_threshold), 10, SIZE_MAX_KIB,
+      10000, false, false },
+    { "max_indexing_threads", NULL, HNSW(max_indexing_threads), 0, UINT32_MAX, 0, false, false },
+    { "on_disk", NULL, HNSW(on_disk), 0, 1, 0, true, false },
+    { "payload_m", NULL, HNSW(payload_m), 0, M_MAX, OCT_UNSET, false, false },
+};
+
+#define OPTIMIZER(member) offsetof(oct_optimizers_config, member)
+const oct_config_setting oct_optimizer_settings[OCT_OPTIMIZER_SETTINGS] = {
+    { "vacuum_min_vector_number", NULL, OPTIMIZER(vacuum_min_vector_number), 100, SIZE_MAX_KIB,
+      1000, false, false },
+    { "default_segment_number", NULL, OPTIMIZER(default_segment_number), 0, UINT32_MAX, 0, false,
+      false },
+    { "max_segment_size", "max_segment_size_kb", OPTIMIZER(max_segment_size), 1, SIZE_MAX_KIB,
+      OCT_UNSET, false, true },
+    { "memmap_threshold", "memmap_threshold_kb", OPTIMIZER(memmap_threshold), 0, SIZE_MAX_KIB,
+      OCT_UNSET, false, true },
+    { "indexing_threshold", "indexing_threshold_kb", OPTIMIZER(indexing_threshold), 0,
+      SIZE_MAX_KIB, 10000, false, false },
+    { "flush_interval_sec", NULL, OPTIMIZER(flush_interval_sec), 0, UINT32_MAX, 5, false, false },
+    { "max_optimization_threads", NULL, OPTIMIZER(max_optimization_threads), 0, UINT32_MAX,
+      OCT_UNSET, false, true },
+};
+
+#define COLLECTION(member) offsetof(oct_collection_config, member)
+const oct_config_setting oct_collection_settings[OCT_COLLECTION_SETTINGS] = {
+    { "wal_capacity_mb", NULL, COLLECTION(wal_capacity_mb), 1, UINT32_MAX, 32, false, false },
+    { "wal_segments_ahead", NULL, COLLECTION(wal_segments_ahead), 0, UINT32_MAX, 0, false, false },
+    { "wal_retain_closed", NULL, COLLECTION(wal_retain_closed), 1, UINT32_MAX, 1, false, false },
+    { "shard_number", NULL, COLLECTION(shard_number), 1, UINT32_MAX, 1, false, false },
+    { "replication_factor", NULL, COLLECTION(replication_factor), 1, UINT32_MAX, 1, false, false },
+    { "write_consistency_factor", NULL, COLLECTION(write_consistency_factor), 1, UINT32_MAX, 1,
+      false, false },
+    { "on_disk_payload", NULL, COLLECTION(on_disk_payload), 0, 1, 1, true, false },
+};
+
+/* ---- effective values ------------------------------------------------------------------- */
+
+uint32_t oct_config_find_vector(const oct_collection_config *config, oct_str name)
+{
+    for (uint32_t i = 0; i < config->vector_count; i++)
+        if (oct_str_equal(config->vectors[i].name, name)) return i;
+    return OCT_CONFIG_NO_VECTOR;
+}
+
+static uint64_t first_set(uint64_t a, uint64_t b, uint64_t otherwise)
+{
+    if (a != OCT_UNSET) return a;
+    return b != OCT_UNSET ? b : otherwise;
+}
+
+/* The settings of one vector (NULL: the collection's own), defaults filled in; payload_m may stay
+ * unset. */
+static oct_hnsw_config hnsw_resolve(const oct_collection_config *config,
+                                    const oct_hnsw_config *own)
+{
+    oct_hnsw_config resolved = { 0 };
+    for (size_t i = 0; i < OCT_HNSW_SETTINGS; i++) {
+        const oct_config_setting *setting = &oct_hnsw_settings[i];
+        uint64_t own_value = own ? oct_setting_get(setting, own) : OCT_UNSET;
+        oct_setting_set(setting, &resolved,
+                        first_set(own_value, oct_setting_get(setting, &config->hnsw),
+                                  setting->default_value));
+    }
+    return resolved;
+}
+
+oct_hnsw_config oct_config_hnsw(const oct_collection_config *config, uint32_t index)
+{
+    ASSERT(index < config->vector_count);
+    oct_hnsw_config resolved = hnsw_resolve(config, &config->vectors[index].hnsw);
+    if (resolved.payload_m == OCT_UNSET) resolved.payload_m = resolved.m;
+    return resolved;
+}
+
+oct_optimizers_config oct_config_optimizers(const oct_collection_config *config)
+{
+    oct_optimizers_config resolved = config->optimizers;
+    if (isnan(resolved.deleted_threshold))
+        resolved.deleted_threshold = OCT_DELETED_THRESHOLD_DEFAULT;
+    for (size_t i = 0; i < OCT_OPTIMIZER_SETTINGS; i++) {
+        const oct_config_setting *setting = &oct_optimizer_settings[i];
+        oct_setting_set(setting, &resolved,
+                        first_set(oct_setting_get(setting, &resolved), OCT_UNSET,
+                                  setting->default_value));
+    }
+    return resolved;
+}
+
+const char *oct_metric_name(oct_metric metric)
+{
+    static const char *const names[OCT_METRIC_COUNT] = { "Cosine", "Euclid", "Dot", "Manhattan" };
+    ASSERT((unsigned)metric < OCT_METRIC_COUNT);
+    return names[metric];
+}
+
+/* ---- copies ----------------------------------------------------------------------------- */
+
+/* One block: this head, the vectors, the bytes of all strings. */
+typedef struct config_block {
+    oct_collection_config config; /* first: its address is the copy's */
+    size_t bytes;                 /* of the whole block */
+    oct_vector_params vectors[];
+} config_block;
+
+static size_t copy_bytes(const oct_collection_config *config)
+{
+    /* No overflow: at most OCT_NAMED_VECTORS_MAX names, and metadata that is in memory already. */
+    size_t bytes = sizeof(config_block) + config->vector_count * sizeof(oct_vector_params);
+    for (uint32_t i = 0; i < config->vector_count; i++) bytes += config->vectors[i].name.bytes;
+    return bytes + config->metadata.bytes;
+}
+
+static void copy_str(oct_str *text, char **strings)
+{
+    if (text->bytes) memcpy(*strings, text->at, text->bytes);
+    text->at = *strings;
+    *strings += text->bytes;
+}
+
+oct_status oct_config_copy(const oct_alloc *alloc, const oct_collection_config *config,
+                           const oct_collection_config **out, oct_error *error)
+{
+    *out = NULL;
+    size_t bytes = copy_bytes(config);
+    config_block *block = oct_new(alloc, bytes);
+    if (!block) return oct_fail_nomem(error, "a collection config");
+    block->config = *config;
+    block->bytes = bytes;
+    char *strings = (char *)(block->vectors + config->vector_count);
+    for (uint32_t i = 0; i < config->vector_count; i++) {
+        block->vectors[i] = config->vectors[i];
+        copy_str(&block->vectors[i].name, &strings);
+    }
+    block->config.vectors = block->vectors;
+    copy_str(&block->config.metadata, &strings);
+    ASSERT(strings <= (char *)block + bytes);
+    *out = &block->config;
+    return OCT_OK;
+}
+
+void oct_config_free(const oct_alloc *alloc, const oct_collection_config *copy)
+{
+    if (!copy) return;
+    config_block *block = (config_block *)(uintptr_t)copy;
+    oct_free(alloc, block, block->bytes);
+}
+
+/* ---- comparison ------------------------------------------------------------------------- */
+
+static bool settings_equal(const oct_config_setting *settings, size_t count, const void *a,
+                           const void *b)
+{
+    for (size_t i = 0; i < count; i++)
+        if (oct_setting_get(&settings[i], a) != oct_setting_get(&settings[i], b)) return false;
+    return true;
+}
+
+static bool vectors_equal(const oct_vector_params *a, const oct_vector_params *b)
+{
+    return oct_str_equal(a->name, b->name) && a->size == b->size && a->metric == b->metric &&
+           a->on_disk == b->on_disk &&
+           settings_equal(oct_hnsw_settings, OCT_HNSW_SETTINGS, &a->hnsw, &b->hnsw);
+}
+
+bool oct_config_equal(const oct_collection_config *a, const oct_collection_config *b)
+{
+    if (a->vector_count != b->vector_count || a->single_vector != b->single_vector) return false;
+    for (uint32_t i = 0; i < a->vector_count; i++)
+        if (!vectors_equal(&a->vectors[i], &b->vectors[i])) return false;
+    double threshold_a = a->optimizers.deleted_threshold;
+    double threshold_b = b->optimizers.deleted_threshold;
+    if (isnan(threshold_a) || isnan(threshold_b)) {
+        if (!isnan(threshold_a) || !isnan(threshold_b)) return false;
+    } else if (threshold_a < threshold_b || threshold_a > threshold_b) {
+        return false;
+    }
+    return settings_equal(oct_hnsw_settings, OCT_HNSW_SETTINGS, &a->hnsw, &b->hnsw) &&
+           settings_equal(oct_optimizer_settings, OCT_OPTIMIZER_SETTINGS, &a->optimizers,
+                          &b->optimizers) &&
+           settings_equal(oct_collection_settings, OCT_COLLECTION_SETTINGS, a, b) &&
+           oct_str_equal(a->metadata, b->metadata);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * config.h - collection and field configuration: from JSON, to JSON, copied, with defaults. */
+#ifndef OCTANT_MODEL_CONFIG_H
+#define OCTANT_MODEL_CONFIG_H
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/json.h"
+#include "octant/types.h"
+
+/* ---- collections ------------------------------------------------------------------------ */
+
+/* Parse the body of a create-collection request. Strings point into the arena. hnsw and optimizer
+ * settings that were not given stay OCT_UNSET / NaN; everything else gets its default here. Vectors
+ * of a map are sorted by name. Unknown members are ignored.
+ * BAD_INPUT: wrong JSON types, unknown words, and what Octant does not support yet; VALIDATION:
+ * values out of range, in Qdrant's words. Messages are whole ("Format error in JSON body: ..."). */
+OCT_MUST_CHECK oct_status oct_config_parse(oct_arena *arena, const oct_json *body,
+                                           oct_collection_config *out, oct_error *error);
+
+/* Write the `config` object of GET /collections/{c}, effective values filled in. */
+void oct_config_write(oct_json_writer *writer, const oct_collection_config *config);
+
+/* Write the form for storage: a create-collection body which oct_config_parse turns into an equal
+ * config. */
+void oct_config_store(oct_json_writer *writer, const oct_collection_config *config);
+
+/* A deep copy in one allocation, freed with oct_config_free and the same alloc. */
+OCT_MUST_CHECK oct_status oct_config_copy(const oct_alloc *alloc,
+                                          const oct_collection_config *config,
+                                          const oct_collection_config **out, oct_error *error);
+void oct_config_free(const oct_alloc *alloc, const oct_collection_config *copy); /* NULL allowed */
+
+bool oct_config_equal(const oct_collection_config *a, const oct_collection_config *b);
+
+/* ---- effective values ------------------------------------------------------------------- */
+
+#define OCT_CONFIG_NO_VECTOR UINT32_MAX
+
+/* Index of the vector of that name, or OCT_CONFIG_NO_VECTOR. */
+uint32_t oct_config_find_vector(const oct_collection_config *config, oct_str name);
+
+/* The graph settings of vector `index`: its own, then the collection's, then the defaults. Every
+ * member is set (payload_m is m when it was not given). */
+oct_hnsw_config oct_config_hnsw(const oct_collection_config *config, uint32_t index);
+
+/* The optimizer settings, every member set but max_segment_size, memmap_threshold and
+ * max_optimization_threads, which stay OCT_UNSET when not given. */
+oct_optimizers_config oct_config_optimizers(const oct_collection_config *config);
+
+/* "Cosine", ... */
+const char *oct_metric_name(oct_metric metric);
+
+/* ---- payload indexes -------------------------------------------------------------------- */
+
+/* "keyword", "integer", "float", "bool". */
+const char *oct_field_type_name(oct_field_type type);
+
+/* Parse a field_schema: a type's name, or an object with `type` and parameters, of which those the
+ * type knows are kept as minified text. The key is checked to be a path and copied in its canonical
+ * spelling. schema may be NULL (missing). BAD_INPUT. */
+OCT_MUST_CHECK oct_status oct_field_config_parse(oct_arena *arena, oct_str key,
+                                                 const oct_json *schema, oct_field_config *out,
+                                                 oct_error *error);
+
+/* Write one value of `payload_schema`: {"data_type":..,"params":..,"points":n}. */
+void oct_field_config_write(oct_json_writer *writer, const oct_field_config *config,
+                            uint64_t points);
+
+/* Write the schema back (string or object), as oct_field_config_parse takes it. */
+void oct_field_config_store(oct_json_writer *writer, const oct_field_config *config);
+
+#endif

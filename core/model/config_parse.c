@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * config_parse.c - the body of a create-collection request as an oct_collection_config.
+ *
+ * Messages name the JSON path of the first mistake: wrong types and words as a format error
+ * (400), values out of range as a validation error (422, where Qdrant spells a vector's name in a
+ * map as `?`). Settings that would change what a search finds and that Octant does not have are
+ * refused, never ignored. Settings that only place memory (`memory`, `inline_storage`) are ignored
+ * like unknown members: they change no answer. */
+#include <math.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "model/config.h"
+#include "model/config_settings.h"
+#include "model/payload.h"
+
+/* Qdrant's bound, because there a name becomes a directory. */
+enum { VECTOR_NAME_BYTES_MAX = 200 };
+STATIC_ASSERT(VECTOR_NAME_BYTES_MAX <= (int)OCT_VECTOR_NAME_BYTES_MAX, "Qdrant's bound is ours");
+
+/* Where in the body a record stands, for messages. */
+typedef struct record_place {
+    const char *prefix; /* "vectors" */
+    oct_str name;       /* of a vector in a map; at NULL: none */
+    const char *suffix; /* ".hnsw_config", or "" */
+} record_place;
+
+static oct_status fail_type(const record_place *place, const char *member, const oct_json *value,
+                            const char *expected, oct_error *error)
+{
+    return oct_fail(error, OCT_BAD_INPUT,
+                    "Format error in JSON body: %s%s%.*s%s%s%s: invalid type: %s, expected %s",
+                    place->prefix, place->name.at ? "." : "", (int)place->name.bytes,
+                    place->name.at ? place->name.at : "", place->suffix, *place->prefix ? "." : "",
+                    member, oct_json_kind_name(value), expected);
+}
+
+static oct_status fail_range(const record_place *place, const oct_config_setting *setting,
+                             uint64_t value, oct_error *error)
+{
+    const char *dot = *place->prefix ? "." : "";
+    const char *name = place->name.at ? ".?" : "";
+    if (value < setting->min)
+        return oct_fail(error, OCT_VALIDATION,
+                        "Validation error in JSON body: [%s%s%s%s%s: value %" PRIu64
+                        " invalid, must be %" PRIu64 " or larger]",
+                        place->prefix, name, place->suffix, dot, setting->name, value,
+                        setting->min);
+    return oct_fail(error, OCT_VALIDATION,
+                    "Validation error in JSON body: [%s%s%s%s%s: value %" PRIu64
+                    " invalid, must be %" PRIu64 " or smaller]",
+                    place->prefix, name, place->suffix, dot, setting->name, value, setting->max);
+}
+
+static oct_status fail_unsupported(const record_place *place, const char *member,
+                                   oct_error *error)
+{
+    return oct_fail(error, OCT_BAD_INPUT, "Wrong input: %s%s%.*s%s%s is not supported yet",
+                    place->prefix, place->name.at ? "." : "", (int)place->name.bytes,
+                    place->name.at ? place->name.at : "", *place->prefix ? "." : "", member);
+}
+
+/* A member that is there and not null, or NULL. */
+static const oct_json *member_of(const oct_json *object, const char *name)
+{
+    const oct_json *value = oct_json_get(object, oct_str_of(name));
+    return value && oct_json_kind_of(value) != OCT_JSON_NULL ? value : NULL;
+}
+
+static bool is_string(const oct_json *value, const char *text)
+{
+    return oct_json_kind_of(value) == OCT_JSON_STRING &&
+           oct_str_equal(oct_json_string(value), oct_str_of(text));
+}
+
+/* Read one setting into the record; it stays as it is when the body does not have it. */
+static oct_status parse_setting(const oct_json *object, const oct_config_setting *setting,
+                                const record_place *place, void *record, oct_error *error)
+{
+    const oct_json *value = member_of(object, setting->name);
+    if (!value && setting->alias) value = member_of(object, setting->alias);
+    if (!value) return OCT_OK;
+    if (setting->boolean) {
+        if (oct_json_kind_of(value) != OCT_JSON_BOOL)
+            return fail_type(place, setting->name, value, "a boolean", error);
+        oct_setting_set(setting, record, oct_json_bool(value));
+        return OCT_OK;
+    }
+    if (oct_json_kind_of(value) != OCT_JSON_UINT)
+        return fail_type(place, setting->name, value, "an unsigned integer", error);
+    uint64_t number = oct_json_uint(value);
+    if (number < setting->min || number > setting->max)
+        return fail_range(place, setting, number, error);
+    oct_setting_set(setting, record, number);
+    return OCT_OK;
+}
+
+static oct_status parse_settings(const oct_json *object, const oct_config_setting *settings,
+                                 size_t count, const record_place *place, void *record,
+                                 oct_error *error)
+{
+    oct_status status = OCT_OK;
+    for (size_t i = 0; i < count; i++)
+        TRY(parse_setting(object, &settings[i], place, record, error));
+done:
+    return status;
+}
+
+/* *out is the member when it is an object, NULL when it is missing or null. */
+static oct_status object_member(const oct_json *object, const record_place *place,
+                                const char *name, const oct_json **out, oct_error *error)
+{
+    *out = member_of(object, name);
+    if (*out && oct_json_kind_of(*out) != OCT_JSON_OBJECT)
+        return fail_type(place, name, *out, "an object", error);
+    return OCT_OK;
+}
+
+static void unset_all(const oct_config_setting *settings, size_t count, void *record)
+{
+    for (size_t i = 0; i < count; i++) oct_setting_set(&settings[i], record, OCT_UNSET);
+}
+
+static oct_status parse_hnsw(const oct_json *owner, record_place place, oct_hnsw_config *out,
+                             oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_json *object;
+    unset_all(oct_hnsw_settings, OCT_HNSW_SETTINGS, out);
+    TRY(object_member(owner, &place, "hnsw_config", &object, error));
+    if (!object) return OCT_OK;
+    if (*place.prefix) place.suffix = ".hnsw_config";
+    else place.prefix = "hnsw_config";
+    TRY(parse_settings(object, oct_hnsw_settings, OCT_HNSW_SETTINGS, &place, out, error));
+done:
+    return status;
+}
+
+/* ---- vectors ---------------------------------------------------------------------------- */
+
+static oct_status parse_size(const oct_json *object, const record_place *place, uint32_t *out,
+                             oct_error *error)
+{
+    const oct_json *value = oct_json_get(object, OCT_STR("size"));
+    if (!value)
+        return oct_fail(error, OCT_BAD_INPUT,
+                        "Format error in JSON body: %s%s%.*s: missing field `size`",
+                        place->prefix, place->name.at ? "." : "", (int)place->name.bytes,
+                        place->name.at ? place->name.at : "");
+    if (oct_json_kind_of(value) != OCT_JSON_UINT)
+        return fail_type(place, "size", value, "an integer from 1 to 65536", error);
+    uint64_t size = oct_json_uint(value);
+    if (size == 0) /* a format error in Qdrant, as its type there has no zero */
+        return oct_fail(error, OCT_BAD_INPUT,
+                        "Format error in JSON body: %s%s%.*s.size: invalid value: integer `0`, "
+                        "expected an integer from 1 to 65536",
+                        place->prefix, place->name.at ? "." : "", (int)place->name.bytes,
+                        place->name.at ? place->name.at : "");
+    if (size > OCT_VECTOR_SIZE_MAX)
+        return oct_fail(error, OCT_VALIDATION,
+                        "Validation error in JSON body: [%s%s.size: value %" PRIu64
+                        " invalid, must be from 1 to %d]",
+                        place->prefix, place->name.at ? ".?" : "", size, (int)OCT_VECTOR_SIZE_MAX);
+    *out = (uint32_t)size;
+    return OCT_OK;
+}
+
+static oct_status parse_metric(const oct_json *object, const record_place *place, oct_metric *out,
+                               oct_error *error)
+{
+    const oct_json *value = oct_json_get(object, OCT_STR("distance"));
+    if (value)
+        for (int i = 0; i < OCT_METRIC_COUNT; i++)
+            if (is_string(value, oct_metric_name((oct_metric)i))) {
+                *out = (oct_metric)i;
+                return OCT_OK;
+            }
+    return oct_fail(error, OCT_BAD_INPUT,
+                    "Format error in JSON body: %s%s%.*s.distance: expected one of `Cosine`, "
+                    "`Euclid`, `Dot`, `Manhattan`",
+                    place->prefix, place->name.at ? "." : "", (int)place->name.bytes,
+                    place->name.at ? place->name.at : "");
+}
+
+static oct_status parse_vector(const oct_json *object, oct_str name, oct_vector_params *out,
+                               oct_error *error)
+{
+    static const oct_config_setting on_disk = {
+        "on_disk", NULL, offsetof(oct_vector_params, on_disk), 0, 1, OCT_UNSET, true, false
+    };
+    oct_status status = OCT_OK;
+    record_place place = { .prefix = "vectors", .name = name, .suffix = "" };
+    *out = (oct_vector_params){ .on_disk = OCT_UNSET };
+    if (name.at) out->name = name;
+    TRY(parse_size(object, &place, &out->size, error));
+    TRY(parse_metric(object, &place, &out->metric, error));
+    TRY(parse_setting(object, &on_disk, &place, out, error));
+    TRY(parse_hnsw(object, place, &out->hnsw, error));
+    if (member_of(object, "quantization_config"))
+        TRY(fail_unsupported(&place, "quantization_config", error));
+    if (member_of(object, "multivector_config"))
+        TRY(fail_unsupported(&place, "multivector_config", error));
+    const oct_json *datatype = member_of(object, "datatype");
+    if (datatype && !is_string(datatype, "float32"))
+        TRY(fail_unsupported(&place, "datatype other than float32", error));
+done:
+    return status;
+}
+
+static oct_status check_vector_name(oct_str name, oct_error *error)
+{
+    static const char forbidden[] = "<>:\"/\\|?*\x1f"; /* and NUL, which ends the string */
+    if (name.bytes > VECTOR_NAME_BYTES_MAX)
+        return oct_fail(error, OCT_BAD_INPUT,
+                        "Wrong input: Invalid dense vector name `%.*s`: vector name must be at "
+                        "most %d bytes long",
+                        VECTOR_NAME_BYTES_MAX, name.at, VECTOR_NAME_BYTES_MAX);
+    for (size_t i = 0; i < name.bytes; i++)
+        if (memchr(forbidden, name.at[i], sizeof forbidden))
+            return oct_fail(error, OCT_BAD_INPUT,
+                            "Wrong input: Invalid dense vector name `%.*s`: vector name cannot "
+                            "contain \"%c\" char",
+                            (int)name.bytes, name.at, name.at[i] ? name.at[i] : '0');
+    return OCT_OK;
+}
+
+/* Insert into the sorted array of `count` vectors: Qdrant lists vectors by name. */
+static void insert_by_name(oct_vector_params *vectors, uint32_t count, oct_vector_params vector)
+{
+    uint32_t at = count;
+    for (; at > 0 && oct_str_compare(vectors[at - 1].name, vector.name) > 0; at--)
+        vectors[at] = vectors[at - 1];
+    vectors[at] = vector;
+}
+
+static oct_status parse_vector_map(oct_arena *arena, const oct_json *map,
+                                   oct_collection_config *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_vector_params *vectors;
+    size_t count = oct_json_count(map);
+    if (count > OCT_NAMED_VECTORS_MAX)
+        TRY(oct_fail(error, OCT_BAD_INPUT,
+                     "Wrong input: vectors: %zu vectors; at most %d are allowed", count,
+                     (int)OCT_NAMED_VECTORS_MAX));
+    TRY(oct_arena_array(arena, count, sizeof *vectors, &vectors, error));
+    oct_str name = { NULL, 0 };
+    oct_json_iter iter = oct_json_iterate(map);
+    const oct_json *value;
+    while ((value = oct_json_next(&iter, &name)) != NULL) {
+        if (oct_json_get(map, name) != value) continue; /* a duplicate: the last one counts */
+        oct_vector_params vector;
+        TRY(check_vector_name(name, error));
+        TRY(oct_arena_str(arena, name, &name, error));
+        if (oct_json_kind_of(value) != OCT_JSON_OBJECT)
+            TRY(fail_type(&(record_place){ .prefix = "vectors", .suffix = "" }, name.at, value,
+                          "an object", error));
+        TRY(parse_vector(value, name, &vector, error));
+        insert_by_name(vectors, out->vector_count, vector);
+        out->vector_count++;
+    }
+    out->vectors = vectors;
+done:
+    return status;
+}
+
+/* One object with a size is the unnamed vector, any other object a map of names. */
+static oct_status parse_vectors(oct_arena *arena, const oct_json *body,
+                                oct_collection_config *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_json *value = oct_json_get(body, OCT_STR("vectors"));
+    if (!value) return OCT_OK;
+    if (oct_json_kind_of(value) != OCT_JSON_OBJECT)
+        TRY(fail_type(&(record_place){ .prefix = "", .suffix = "" }, "vectors", value,
+                      "vector parameters or a map of them", error));
+    const oct_json *size = oct_json_get(value, OCT_STR("size"));
+    const oct_json *distance = oct_json_get(value, OCT_STR("distance"));
+    out->single_vector = (size && oct_json_kind_of(size) != OCT_JSON_OBJECT) ||
+                         (distance && oct_json_kind_of(distance) != OCT_JSON_OBJECT);
+    if (!out->single_vector) return parse_vector_map(arena, value, out, error);
+    oct_vector_params *vector;
+    TRY(oct_arena_array(arena, 1, sizeof *vector, &vector, error));
+    TRY(parse_vector(value, (oct_str){ NULL, 0 }, vector, error));
+    out->vectors = vector;
+    out->vector_count = 1;
+done:
+    return status;
+}
+
+/* ---- the rest --------------------------------------------------------------------------- */
+
+static oct_status parse_optimizers(const oct_json *body, const record_place *top,
+                                   oct_optimizers_config *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_json *object;
+    const record_place place = { .prefix = "optimizers_config", .suffix = "" };
+    unset_all(oct_optimizer_settings, OCT_OPTIMIZER_SETTINGS, out);
+    out->deleted_threshold = NAN;
+    TRY(object_member(body, top, "optimizers_config", &object, error));
+    if (!object) TRY(object_member(body, top, "optimizer_config", &object, error));
+    if (!object) return OCT_OK;
+    const oct_json *threshold = member_of(object, "deleted_threshold");
+    if (threshold) {
+        if (!oct_json_is_number(threshold))
+            TRY(fail_type(&place, "deleted_threshold", threshold, "a number", error));
+        out->deleted_threshold = oct_json_number(threshold);
+        if (out->deleted_threshold < 0 || out->deleted_threshold > 1)
+            TRY(oct_fail(error, OCT_VALIDATION,
+                         "Validation error in JSON body: [optimizers_config.deleted_threshold: "
+                         "value invalid, must be from 0.0 to 1.0]"));
+    }
+    const oct_json *prevent = member_of(object, "prevent_unoptimized");
+    if (prevent && (oct_json_kind_of(prevent) != OCT_JSON_BOOL || oct_json_bool(prevent)))
+        TRY(fail_unsupported(&place, "prevent_unoptimized", error));
+    /* "auto" is the same as not given. */
+    const oct_json *threads = member_of(object, "max_optimization_threads");
+    bool automatic = threads && is_string(threads, "auto");
+    size_t count = OCT_OPTIMIZER_SETTINGS;
+    if (automatic) count--; /* it is the last one of the table */
+    TRY(parse_settings(object, oct_optimizer_settings, count, &place, out, error));
+done:
+    return status;
+}
+
+static oct_status refuse_unsupported(const oct_json *body, const record_place *top,
+                                     oct_error *error)
+{
+    oct_status status = OCT_OK;
+    if (member_of(body, "quantization_config") || member_of(body, "quantization"))
+        TRY(fail_unsupported(top, "quantization_config", error));
+    const oct_json *sparse;
+    TRY(object_member(body, top, "sparse_vectors", &sparse, error));
+    if (sparse && oct_json_count(sparse) > 0)
+        TRY(fail_unsupported(top, "sparse_vectors", error));
+    const oct_json *strict;
+    TRY(object_member(body, top, "strict_mode_config", &strict, error));
+    const oct_json *enabled = strict ? member_of(strict, "enabled") : NULL;
+    if (enabled && (oct_json_kind_of(enabled) != OCT_JSON_BOOL || oct_json_bool(enabled)))
+        TRY(fail_unsupported(top, "strict_mode_config.enabled", error));
+    const oct_json *sharding = member_of(body, "sharding_method");
+    if (sharding && !is_string(sharding, "auto"))
+        TRY(fail_unsupported(top, "sharding_method other than auto", error));
+done:
+    return status;
+}
+
+oct_status oct_config_parse(oct_arena *arena, const oct_json *body, oct_collection_config *out,
+                            oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const record_place top = { .prefix = "", .suffix = "" };
+    const record_place wal_place = { .prefix = "wal_config", .suffix = "" };
+    oct_collection_config config = { .vector_count = 0 };
+    for (size_t i = 0; i < OCT_COLLECTION_SETTINGS; i++)
+        oct_setting_set(&oct_collection_settings[i], &config,
+                        oct_collection_settings[i].default_value);
+    if (oct_json_kind_of(body) != OCT_JSON_OBJECT)
+        TRY(fail_type(&top, "the body", body, "an object", error));
+    TRY(refuse_unsupported(body, &top, error));
+    TRY(parse_vectors(arena, body, &config, error));
+    TRY(parse_settings(body, oct_collection_settings + OCT_WAL_SETTINGS,
+                       OCT_COLLECTION_SETTINGS - OCT_WAL_SETTINGS, &top, &config, error));
+    TRY(parse_hnsw(body, top, &config.hnsw, error));
+    const oct_json *wal;
+    TRY(object_member(body, &top, "wal_config", &wal, error));
+    if (wal)
+        TRY(parse_settings(wal, oct_collection_settings, OCT_WAL_SETTINGS, &wal_place, &config,
+                           error));
+    TRY(parse_optimizers(body, &top, &config.optimizers, error));
+    const oct_json *metadata;
+    TRY(object_member(body, &top, "metadata", &metadata, error));
+    if (metadata) TRY(oct_payload_from_json(arena, metadata, &config.metadata, error));
+    *out = config;
+done:
+    return status;
+}

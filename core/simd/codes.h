@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * codes.h - 7-bit codes of vectors, on which graphs are built and walked.
+ *
+ * A code space maps x to the step r = round(x * 63 / limit), clipped to -63..63, and stores the
+ * byte r + 64 (1..127). Bytes behind the dimension, up to a multiple of 64, are 0 and add nothing
+ * to any product. One row is `row_bytes` such bytes and one int32, its bias.
+ *
+ * Scores. With u and c the bytes of two vectors and q and r their steps,
+ *     sum u*c = sum q*r + 64 * sum q + 64 * sum r + 4096 * dim,
+ * so with bias = -64 * sum r (and, for Euclid, minus half of sum r*r, rounded down)
+ *     walk score      = dot_u7i8(u, c) + bias(row)
+ *     symmetric score = dot_u7i8(u, c) + bias(row) + bias(query)
+ * are 4096 * dim + sum q*r for Cosine and Dot, and 4096 * dim - |q - r|^2 / 2 for Euclid, the
+ * walk score up to a constant of the query. Both are exact int32, larger is better, the same on
+ * every CPU. Walk scores of one query compare with each other; symmetric scores of any pairs do,
+ * and do not depend on which of the two is called the query. Rounding the half down makes the
+ * Euclid score at most one too large.
+ *
+ * Range: for 65536 dimensions |dot| <= 1.06e9 and |bias| <= 4.0e8, so no sum overflows int32.
+ *
+ * Queries and rows are coded alike, so a stored row can be a query: that is how a graph is built.
+ * Manhattan distance is not a product; its graphs walk on floats. */
+#ifndef OCTANT_SIMD_CODES_H
+#define OCTANT_SIMD_CODES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "octant/status.h"
+#include "octant/types.h"
+#include "simd/kernels.h"
+
+enum { OCT_CODES_ALIGN = 64, OCT_CODES_STEPS = 63 };
+
+typedef struct oct_codes {
+    float scale; /* width of one step: limit / 63. The only parameter to store; > 0, finite */
+    uint32_t dim;
+    uint32_t row_bytes; /* dim rounded up to a multiple of OCT_CODES_ALIGN */
+    oct_metric metric;
+} oct_codes;
+
+/* Where the vectors to fit come from. `vector` returns vector `index` (dim finite floats,
+ * preprocessed), valid until its next call. It is called with rising indexes, three times over. */
+typedef struct oct_codes_source {
+    const float *(*vector)(void *self, uint32_t index);
+    void *self;
+    uint32_t count;
+} oct_codes_source;
+
+/* False for Manhattan. */
+bool oct_codes_supports(oct_metric metric);
+
+/* Bytes of one code row of `dim` dimensions. */
+size_t oct_codes_row_bytes(uint32_t dim);
+
+/* Choose the code space of a set of vectors: the limit is the .998 quantile of |x| or, where the
+ * components behind it are so large that clipping them costs more than wider steps, a multiple of
+ * it. Looks at about a million components of evenly spaced vectors, so the same vectors always
+ * give the same codes. An empty set is allowed. `metric` must be supported, dim must be
+ * 1..OCT_VECTOR_SIZE_MAX. */
+void oct_codes_fit(oct_codes *codes, oct_metric metric, uint32_t dim,
+                   const oct_codes_source *source);
+
+/* The code space with a stored `scale`. CORRUPT when no fit could have made it. */
+OCT_MUST_CHECK
+oct_status oct_codes_restore(oct_metric metric, uint32_t dim, float scale, oct_codes *codes,
+                             oct_error *error);
+
+/* Write the row of a preprocessed vector (row_bytes bytes) and return its bias. */
+int32_t oct_codes_encode(const oct_codes *codes, const float *vector, uint8_t *row);
+
+/* The same for a query, whose bias only symmetric scores need. */
+static inline int32_t oct_codes_encode_query(const oct_codes *codes, const float *vector,
+                                             uint8_t *query)
+{
+    return oct_codes_encode(codes, vector, query);
+}
+
+/* The walk score of one row. */
+static inline int32_t oct_codes_score(const oct_codes *codes, const oct_kernels *kernels,
+                                      const uint8_t *query, const uint8_t *row, int32_t bias)
+{
+    return kernels->dot_u7i8(query, (const int8_t *)row, codes->row_bytes) + bias;
+}
+
+/* The similarity (see metric.h) that a symmetric score stands for: an estimate, whose error is
+ * that of rounding and clipping the two vectors. */
+float oct_codes_similarity(const oct_codes *codes, int32_t symmetric_score);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * kernels.h - the table of distance functions that one instruction set supplies.
+ *
+ * Every table returns the same bits for the same input: the f32 kernels add in one fixed order
+ * (see kernels.inc.h), the integer kernels are exact. So a score computed by a browser equals the
+ * one computed by a server, and tests compare with ==.
+ *
+ * Contract of the f32 kernels: inputs are finite, any alignment, any n (0 gives +0). Sums may
+ * overflow to infinity; where infinities of both signs meet, dot is -INFINITY (the worst score),
+ * so that no kernel ever returns NaN. The rounding mode is to nearest and denormals are kept
+ * (oct_cpu_keeps_denormals).
+ *
+ * All functions are pure and may be called from any thread. */
+#ifndef OCTANT_SIMD_KERNELS_H
+#define OCTANT_SIMD_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { OCT_KERNELS_MAX = 4 }; /* most tables any one target can run */
+
+typedef struct oct_kernels {
+    const char *name; /* "scalar", "sse2", "avx2", "avx512", "neon" or "wasm128" */
+
+    /* Sum of a[i] * b[i], of (a[i] - b[i])^2, of |a[i] - b[i]|. */
+    float (*dot_f32)(const float *a, const float *b, size_t n);
+    float (*l2_f32)(const float *a, const float *b, size_t n);
+    float (*l1_f32)(const float *a, const float *b, size_t n);
+
+    /* dot_f32 of one vector with four, sharing the loads of a where registers allow. Bit for bit
+     * what four calls give. */
+    void (*dot_f32_x4)(const float *a, const float *const b[4], size_t n, float out[4]);
+
+    /* Exact sum of a[i] * b[i]. a[i] must lie in 0..127, b[i] is any int8. Fastest when n is a
+     * multiple of 64. n <= OCT_VECTOR_SIZE_MAX (plus padding) keeps the sum inside int32. */
+    int32_t (*dot_u7i8)(const uint8_t *a, const int8_t *b, size_t n);
+
+    /* dot_u7i8 of one vector with four, sharing the loads of a: a sixth to a third faster. */
+    void (*dot_u7i8_x4)(const uint8_t *a, const int8_t *const b[4], size_t n, int32_t out[4]);
+} oct_kernels;
+
+/* The best table this CPU can run, or the one called `force` (NULL and "" mean best).
+ * NULL when this CPU or this build has no table of that name. Constant, never freed. Asks the CPU
+ * on each call: call it once per open, not per distance. */
+const oct_kernels *oct_kernels_select(const char *force);
+
+/* Every table this CPU can run, "scalar" first and the best last. Writes at most `max` pointers to
+ * `out` and returns how many it wrote. */
+size_t oct_kernels_list(const oct_kernels **out, size_t max);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * metric.c - the four distances of Qdrant over the kernels. The normalisation is Qdrant's to the
+ * letter (its limits, a division and not a multiplication by 1/length), because the stored vector
+ * is what a client reads back. Only the order of adding in the squared length is ours. */
+#include "simd/metric.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+static const float LENGTH_TOLERANCE = 1.0e-6f;
+
+/* Minus is written 0 - x throughout: it gives +0 for a distance of 0, where -x gives -0. */
+float oct_metric_similarity(const oct_kernels *kernels, oct_metric metric, const float *a,
+                            const float *b, size_t n)
+{
+    if (metric == OCT_METRIC_EUCLID) return 0.0f - kernels->l2_f32(a, b, n);
+    if (metric == OCT_METRIC_MANHATTAN) return 0.0f - kernels->l1_f32(a, b, n);
+    return kernels->dot_f32(a, b, n);
+}
+
+float oct_metric_score(oct_metric metric, float similarity)
+{
+    if (metric == OCT_METRIC_EUCLID) return sqrtf(0.0f - similarity);
+    if (metric == OCT_METRIC_MANHATTAN) return 0.0f - similarity;
+    return similarity;
+}
+
+bool oct_metric_descending(oct_metric metric)
+{
+    return metric == OCT_METRIC_COSINE || metric == OCT_METRIC_DOT;
+}
+
+/* The float `steps` places above a non-negative one (below when negative). */
+static float neighbour(float value, int32_t steps)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits += (uint32_t)steps;
+    memcpy(&value, &bits, sizeof bits);
+    return value;
+}
+
+/* The smallest sum of squares whose root reaches `distance` > 0. The square is at most a few
+ * places off; where it underflows to 0, roots grow so fast that a few places suffice too. */
+static float smallest_sum(float distance)
+{
+    float sum = distance * distance;
+    while (sum > 0.0f && sqrtf(sum) >= distance) sum = neighbour(sum, -1);
+    while (sqrtf(sum) < distance) sum = neighbour(sum, 1);
+    return sum;
+}
+
+float oct_metric_threshold(oct_metric metric, float score_threshold)
+{
+    if (oct_metric_descending(metric)) return score_threshold;
+    if (score_threshold <= 0.0f) return 0.0f;
+    if (metric == OCT_METRIC_MANHATTAN) return 0.0f - score_threshold;
+    return 0.0f - smallest_sum(score_threshold);
+}
+
+void oct_metric_preprocess(const oct_kernels *kernels, oct_metric metric, float *vector, size_t n)
+{
+    if (metric != OCT_METRIC_COSINE) return;
+    float length2 = kernels->dot_f32(vector, vector, n);
+    if (length2 < FLT_EPSILON || fabsf(length2 - 1.0f) <= LENGTH_TOLERANCE) return;
+    float length = sqrtf(length2);
+    for (size_t i = 0; i < n; i++) vector[i] /= length;
+}

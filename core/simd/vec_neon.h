@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * vec_neon.h - 128-bit registers of every AArch64 CPU. The dot-product extension is not assumed:
+ * two u7 * i8 products fit 16 bits (32512), so a widening multiply and a widening multiply-add
+ * are followed by one pairwise add to int32. NEON float math keeps denormals on AArch64. */
+#ifndef OCTANT_SIMD_VEC_NEON_H
+#define OCTANT_SIMD_VEC_NEON_H
+
+#include <arm_neon.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VEC_ISA neon
+enum { VF_LANES = 4, VF_ROWS = 2, VI_BYTES = 16 }; /* 2 rows * 8 sums of the 32 registers */
+typedef float32x4_t vf;
+typedef int32x4_t vi;
+
+static inline vf vf_zero(void) { return vdupq_n_f32(0.0f); }
+static inline vf vf_load(const float *p) { return vld1q_f32(p); }
+static inline vf vf_load_once(const float *p) { return vf_load(p); }
+static inline vf vf_load_part(const float *p, size_t count)
+{
+    if (count == 1) return vld1q_lane_f32(p, vf_zero(), 0);
+    vf pair = vcombine_f32(vld1_f32(p), vdup_n_f32(0.0f));
+    return count == 2 ? pair : vld1q_lane_f32(p + 2, pair, 2);
+}
+static inline vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
+static inline vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
+static inline vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
+static inline vf vf_abs(vf v) { return vabsq_f32(v); }
+static inline float vf_fold(vf v)
+{
+    float32x2_t pair = vadd_f32(vget_low_f32(v), vget_high_f32(v));
+    return vget_lane_f32(pair, 0) + vget_lane_f32(pair, 1);
+}
+
+static inline vi vi_zero(void) { return vdupq_n_s32(0); }
+static inline vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
+static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
+{
+    int8x16_t x = vreinterpretq_s8_u8(vld1q_u8(a));
+    int8x16_t y = vld1q_s8(b);
+    int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(y));
+    return vpadalq_s16(sum, vmlal_s8(low, vget_high_s8(x), vget_high_s8(y)));
+}
+static inline int32_t vi_sum(vi v) { return vaddvq_s32(v); }
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * vec_scalar.h - the portable instruction set: a register is one number. Runs everywhere and is
+ * the meaning the others are tested against. */
+#ifndef OCTANT_SIMD_VEC_SCALAR_H
+#define OCTANT_SIMD_VEC_SCALAR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define VEC_ISA scalar
+enum { VF_LANES = 1, VF_ROWS = 1, VI_BYTES = 1 };
+#define UNROLL /* 32 sums of one lane do not fit registers; rolled loops the compiler vectorizes */
+typedef float vf;
+typedef int32_t vi;
+
+static inline vf vf_zero(void) { return 0.0f; }
+static inline vf vf_load(const float *p) { return *p; }
+static inline vf vf_load_once(const float *p) { return vf_load(p); }
+/* A part of one lane is no lane: never called, but the kernels name it. */
+static inline vf vf_load_part(const float *p, size_t count) { return count ? *p : 0.0f; }
+static inline vf vf_add(vf a, vf b) { return a + b; }
+static inline vf vf_sub(vf a, vf b) { return a - b; }
+static inline vf vf_mul(vf a, vf b) { return a * b; }
+static inline vf vf_abs(vf v) { return v < 0.0f ? -v : v; }
+static inline float vf_fold(vf v) { return v; }
+
+static inline vi vi_zero(void) { return 0; }
+static inline vi vi_add(vi a, vi b) { return a + b; }
+static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b) { return sum + *a * *b; }
+static inline int32_t vi_sum(vi v) { return v; }
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * vec_sse2.h - 128-bit registers of every x86-64 CPU. There is no byte multiply before SSSE3, so
+ * bytes are widened to 16 bits: the u7 operand with zeros, the i8 operand with its sign. */
+#ifndef OCTANT_SIMD_VEC_SSE2_H
+#define OCTANT_SIMD_VEC_SSE2_H
+
+#include <emmintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VEC_ISA sse2
+enum { VF_LANES = 4, VF_ROWS = 1, VI_BYTES = 16 };
+typedef __m128 vf;
+typedef __m128i vi;
+
+static inline vf vf_zero(void) { return _mm_setzero_ps(); }
+static inline vf vf_load(const float *p) { return _mm_loadu_ps(p); }
+static inline vf vf_load_once(const float *p) { return vf_load(p); }
+static inline vf vf_load_part(const float *p, size_t count)
+{
+    if (count == 1) return _mm_load_ss(p);
+    vf pair = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)(const void *)p));
+    return count == 2 ? pair : _mm_movelh_ps(pair, _mm_load_ss(p + 2));
+}
+static inline vf vf_add(vf a, vf b) { return _mm_add_ps(a, b); }
+static inline vf vf_sub(vf a, vf b) { return _mm_sub_ps(a, b); }
+static inline vf vf_mul(vf a, vf b) { return _mm_mul_ps(a, b); }
+static inline vf vf_abs(vf v) { return _mm_andnot_ps(_mm_set1_ps(-0.0f), v); }
+static inline float vf_fold(vf v)
+{
+    v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_add_ss(v, _mm_shuffle_ps(v, v, 1)));
+}
+
+static inline vi vi_zero(void) { return _mm_setzero_si128(); }
+static inline vi vi_add(vi a, vi b) { return _mm_add_epi32(a, b); }
+static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
+{
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)a);
+    __m128i y = _mm_loadu_si128((const __m128i *)(const void *)b);
+    __m128i zero = _mm_setzero_si128();
+    __m128i sign = _mm_cmpgt_epi8(zero, y);
+    sum = vi_add(sum, _mm_madd_epi16(_mm_unpacklo_epi8(x, zero), _mm_unpacklo_epi8(y, sign)));
+    return vi_add(sum, _mm_madd_epi16(_mm_unpackhi_epi8(x, zero), _mm_unpackhi_epi8(y, sign)));
+}
+static inline int32_t vi_sum(vi v)
+{
+    v = _mm_add_epi32(v, _mm_shuffle_epi32(v, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(v, _mm_shuffle_epi32(v, 0xb1)));
+}
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * vec_wasm128.h - the 128-bit registers of WebAssembly SIMD, the reference build for browsers.
+ * Relaxed SIMD is not used here: its results may legally differ between engines. */
+#ifndef OCTANT_SIMD_VEC_WASM128_H
+#define OCTANT_SIMD_VEC_WASM128_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <wasm_simd128.h>
+
+#define VEC_ISA wasm128
+enum { VF_LANES = 4, VF_ROWS = 1, VI_BYTES = 16 };
+typedef v128_t vf;
+typedef v128_t vi;
+
+static inline vf vf_zero(void) { return wasm_f32x4_const_splat(0.0f); }
+static inline vf vf_load(const float *p) { return wasm_v128_load(p); }
+static inline vf vf_load_once(const float *p) { return vf_load(p); }
+static inline vf vf_load_part(const float *p, size_t count)
+{
+    if (count == 1) return wasm_v128_load32_zero(p);
+    vf pair = wasm_v128_load64_zero(p);
+    return count == 2 ? pair : wasm_v128_load32_lane(p + 2, pair, 2);
+}
+static inline vf vf_add(vf a, vf b) { return wasm_f32x4_add(a, b); }
+static inline vf vf_sub(vf a, vf b) { return wasm_f32x4_sub(a, b); }
+static inline vf vf_mul(vf a, vf b) { return wasm_f32x4_mul(a, b); }
+static inline vf vf_abs(vf v) { return wasm_v128_andnot(v, wasm_f32x4_const_splat(-0.0f)); }
+static inline float vf_fold(vf v)
+{
+    v = wasm_f32x4_add(v, wasm_i32x4_shuffle(v, v, 2, 3, 0, 1));
+    return wasm_f32x4_extract_lane(v, 0) + wasm_f32x4_extract_lane(v, 1);
+}
+
+static inline vi vi_zero(void) { return wasm_i32x4_const_splat(0); }
+static inline vi vi_add(vi a, vi b) { return wasm_i32x4_add(a, b); }
+/* Loads that widen are one instruction on x86 and ARM; widening the upper half of a register
+ * takes two on x86. */
+static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
+{
+    sum = vi_add(sum, wasm_i32x4_dot_i16x8(wasm_u16x8_load8x8(a), wasm_i16x8_load8x8(b)));
+    return vi_add(sum, wasm_i32x4_dot_i16x8(wasm_u16x8_load8x8(a + 8), wasm_i16x8_load8x8(b + 8)));
+}
+static inline int32_t vi_sum(vi v)
+{
+    v = wasm_i32x4_add(v, wasm_i32x4_shuffle(v, v, 2, 3, 0, 1));
+    return wasm_i32x4_extract_lane(v, 0) + wasm_i32x4_extract_lane(v, 1);
+}
+
+#endif

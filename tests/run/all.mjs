@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// all.mjs - run the test suites one after the other: `npm test`, or with NAME... only those.
+//
+// A suite is a shell command with a name and the question it answers; SUITES is the whole list. A
+// new suite is one line there, added together with its files: a suite whose files are missing
+// fails, none is ever left out. Every suite prints lines "N passed, N failed", which are summed
+// (the programs ctest ran are counted where they print none, as fuzzers do); a suite that exits
+// with an error without having counted a failure counts as one, and so does one that counted
+// nothing at all. Its output goes to build/logs/NAME.log, the end of it also to the screen when it
+// fails.
+import { spawnSync } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+/** Configure, build and test one CMake preset; `areas` are folders of tests/, with | between. */
+const preset = (name, areas) =>
+  `cmake --preset ${name} && cmake --build --preset ${name} -j 2 && ` +
+  `ctest --preset ${name} --verbose -R '^(${areas})/'`;
+
+const SUITES = [
+  ['tidy', 'python3 tests/tidy.py', 'are the rules of the code base kept?'],
+  ['tidy-self', 'python3 tests/tidy.py --self-test', 'does each of those rules fire?'],
+  ['unit', preset('release', 'unit|vfs'), 'does each module do what its header says? (gcc)'],
+  ['unit-asan', preset('asan', 'unit|vfs'), 'and without a memory error? (clang-19)'],
+  ['unit-wasi', preset('wasi', 'unit|vfs'), 'and on wasm32 with WASI? (wasmtime)'],
+  ['unit-wasm', preset('wasm', 'unit|vfs'), 'and as Emscripten builds it? (Node)'],
+];
+
+/** Run one suite; its counts and how long it took. */
+function run([name, command]) {
+  const path = `build/logs/${name}.log`;
+  const log = openSync(path, 'w');
+  const started = Date.now();
+  const shell = `. tools/env.sh && ${command}`;
+  const { status } = spawnSync('bash', ['-c', shell], { stdio: ['ignore', log, log] });
+  closeSync(log);
+  const text = readFileSync(path, 'utf8');
+  let passed = 0;
+  let failed = 0;
+  for (const count of text.matchAll(/(\d+) passed, (\d+) failed/g)) {
+    passed += Number(count[1]);
+    failed += Number(count[2]);
+  }
+  const programs = text.match(/ (\d+) tests failed out of (\d+)/);
+  if (programs && passed + failed === 0) {
+    failed = Number(programs[1]);
+    passed = Number(programs[2]) - failed;
+  }
+  if (failed === 0 && (status !== 0 || passed === 0)) failed = 1;
+  if (failed > 0) console.log(text.split('\n').slice(-120).join('\n'));
+  return { passed, failed, minutes: (Date.now() - started) / 60000 };
+}
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !SUITES.some((suite) => suite[0] === name));
+if (unknown.length > 0) {
+  console.error(`no suite ${unknown.join(', ')}; there are ${SUITES.map((s) => s[0]).join(', ')}`);
+  process.exit(2);
+}
+process.chdir(fileURLToPath(new URL('../..', import.meta.url)));
+mkdirSync('build/logs', { recursive: true });
+
+const total = { passed: 0, failed: 0 };
+for (const suite of SUITES.filter((each) => wanted.length === 0 || wanted.includes(each[0]))) {
+  console.log(`${suite[0]}: ${suite[2]}`);
+  const { passed, failed, minutes } = run(suite);
+  const verdict = failed === 0 ? `${passed} ok` : `${failed} FAILED, ${passed} ok`;
+  console.log(`${suite[0]}: ${verdict}, ${minutes.toFixed(1)} min`);
+  total.passed += passed;
+  total.failed += failed;
+}
+console.log(`${total.passed} passed, ${total.failed} failed`);
+process.exitCode = total.failed === 0 ? 0 : 1;

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// cases.mjs - run the behaviour corpus tests/cases/*.json through one or more doors.
+//
+//   node tests/run/cases.mjs [--door NAME]... [CASE]...
+//
+// A door (tests/run/doors/NAME.mjs) is a way into the database: it exports
+//   open(directory) -> { call(verb, path, body) -> { http, text }, close() }   (all may be async)
+// where body is text or undefined. Every case, and every variant of it, gets an empty directory
+// of its own, so cases can't disturb each other. The format of cases is in tests/cases/README.md.
+// Without --door the corpus goes through all doors of DOORS.
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { differences, parse, print } from './json.mjs';
+
+const DOORS = ['rest'];
+const CASES = fileURLToPath(new URL('../cases/', import.meta.url));
+
+/** The members each object of a case file may have: a misspelt expectation must not pass. */
+const MEMBERS = {
+  case: ['name', 'about', 'setup', 'variants', 'steps'],
+  step: ['verb', 'path', 'body', 'text', 'expect', 'reopen'],
+  expect: ['http', 'result', 'error', 'json', 'plain'],
+};
+
+function checkMembers(kind, object, where) {
+  for (const name of Object.keys(object)) {
+    if (!MEMBERS[kind].includes(name)) throw new Error(`${where}: unknown member ${name}`);
+  }
+}
+
+function checkStep(step, where) {
+  checkMembers('step', step, where);
+  if (step.reopen) return;
+  checkMembers('expect', step.expect, where);
+  const wanted = ['result', 'error', 'json', 'plain'].filter((name) => name in step.expect);
+  if (wanted.length !== 1) throw new Error(`${where}: expect one of result, error, json, plain`);
+}
+
+/** Read a case file into its runs: one per variant, each a list of steps. */
+function readRuns(file) {
+  const content = parse(readFileSync(join(CASES, file), 'utf8'));
+  checkMembers('case', content, file);
+  if (`${content.name}.json` !== file) throw new Error(`${file}: its name is ${content.name}`);
+  const variants = content.variants ?? { '': [] };
+  return Object.entries(variants).map(([variant, steps]) => {
+    const all = [...(content.setup ?? []), ...steps, ...content.steps];
+    all.forEach((step, i) => checkStep(step, `${file} step ${i + 1}`));
+    return { name: variant ? `${content.name} (${variant})` : content.name, steps: all };
+  });
+}
+
+/** What is wrong with a reply; an empty list when nothing is. */
+function judge(expect, reply) {
+  const http = expect.http ?? 200;
+  if (reply.http !== http) return [`HTTP ${reply.http}, expected ${http}`];
+  if ('plain' in expect) return reply.text === expect.plain ? [] : [`expected ${expect.plain}`];
+  let body;
+  try {
+    body = parse(reply.text);
+  } catch (error) {
+    return [`no JSON: ${error.message}`];
+  }
+  if ('json' in expect) return differences(expect.json, body, '');
+  if (typeof body.time !== 'number') return ['no `time`'];
+  if ('error' in expect) {
+    const text = body.status?.error;
+    if (typeof text === 'string' && text.includes(expect.error)) return [];
+    return [`the error does not contain: ${expect.error}`];
+  }
+  return differences({ result: expect.result, status: 'ok', time: { $any: true } }, body, '');
+}
+
+async function runStep(database, step) {
+  const body = step.text ?? (step.body === undefined ? undefined : print(step.body));
+  const reply = await database.call(step.verb, step.path, body);
+  const wrong = judge(step.expect, reply);
+  if (wrong.length === 0) return true;
+  console.log(`  ${step.verb} ${step.path} ${(body ?? '').slice(0, 300)}`);
+  console.log(`    answered ${reply.http} ${reply.text.slice(0, 600)}`);
+  for (const line of wrong.slice(0, 5)) console.log(`    ${line}`);
+  return false;
+}
+
+/** Run the steps of one case on an empty directory; the number that failed. */
+async function runCase(door, steps) {
+  const directory = mkdtempSync(join(tmpdir(), 'octant-case-'));
+  let database;
+  let failed = 0;
+  try {
+    database = await door.open(directory);
+    for (const step of steps) {
+      if (step.reopen) {
+        await database.close();
+        database = await door.open(directory);
+      } else if (!(await runStep(database, step))) {
+        failed++;
+      }
+    }
+  } catch (error) {
+    console.log(`    ${error.stack}`);
+    failed++;
+  } finally {
+    await database?.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+  return failed;
+}
+
+function readArguments(words) {
+  const doors = [];
+  const cases = [];
+  for (let i = 0; i < words.length; i++) {
+    if (words[i] === '--door') doors.push(words[++i]);
+    else cases.push(words[i]);
+  }
+  return { doors: doors.length > 0 ? doors : DOORS, cases };
+}
+
+/** A name of tests/run/doors, or the path of a door elsewhere. */
+function doorUrl(name) {
+  if (name.endsWith('.mjs')) return pathToFileURL(name).href;
+  return new URL(`./doors/${name}.mjs`, import.meta.url).href;
+}
+
+const wanted = readArguments(process.argv.slice(2));
+const files = readdirSync(CASES).filter((file) => file.endsWith('.json')).sort();
+const runs = files.flatMap(readRuns)
+  .filter((run) => wanted.cases.length === 0 || wanted.cases.includes(run.name.split(' (')[0]));
+let passed = 0;
+let failed = 0;
+for (const name of wanted.doors) {
+  const door = await import(doorUrl(name));
+  let steps = 0;
+  for (const run of runs) {
+    const broken = await runCase(door, run.steps);
+    steps += run.steps.length;
+    if (broken === 0) passed++;
+    else failed++;
+    if (broken > 0) console.log(`FAILED through ${name}: ${run.name} (${broken} steps)`);
+  }
+  console.log(`${name}: ${runs.length} cases, ${steps} steps`);
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

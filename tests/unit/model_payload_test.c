@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model_payload_test.c - set, delete, select: the texts that come out, and lost memory. */
+#include "model/payload.h"
+
+#include "model_support.h"
+
+/* ---- set -------------------------------------------------------------------------------- */
+
+static void check_merge(const char *payload, const char *changes, const char *below,
+                        const char *wanted)
+{
+    oct_arena arena;
+    oct_json_path path;
+    oct_str out;
+    oct_error error = { .message = "" };
+    oct_arena_init(&arena, &model_malloc, 0);
+    oct_status status = OCT_OK;
+    if (below) status = oct_json_path_parse(&arena, oct_str_of(below), &path, &error);
+    if (status == OCT_OK)
+        status = oct_payload_merge(&arena, oct_str_of(payload), oct_str_of(changes),
+                                   below ? &path : NULL, &out, &error);
+    if (status != OCT_OK || !model_is(out, wanted)) test_fail(__FILE__, __LINE__, changes);
+    oct_arena_reset(&arena);
+}
+
+TEST(set_replaces_top_members)
+{
+    check_merge("", "{\"a\":1}", NULL, "{\"a\":1}");
+    check_merge("{\"a\":1,\"b\":2}", "{}", NULL, "{\"a\":1,\"b\":2}");
+    check_merge("{\"a\":1,\"b\":2}", "{\"c\":3,\"a\":{\"x\":[]}}", NULL,
+                "{\"a\":{\"x\":[]},\"b\":2,\"c\":3}");
+    check_merge("{\"a\":{\"x\":1}}", "{\"a\":{\"y\":2}}", NULL, "{\"a\":{\"y\":2}}");
+    CHECK(true);
+}
+
+TEST(set_null_removes)
+{
+    check_merge("{\"a\":1,\"b\":2}", "{\"a\":null,\"c\":null}", NULL, "{\"b\":2}");
+    check_merge("{\"a\":{\"x\":null}}", "{\"b\":{\"y\":null}}", NULL,
+                "{\"a\":{\"x\":null},\"b\":{\"y\":null}}");
+    CHECK(true);
+}
+
+TEST(set_below_a_key)
+{
+    check_merge("{\"a\":{\"x\":1},\"b\":2}", "{\"y\":3}", "a", "{\"a\":{\"x\":1,\"y\":3},\"b\":2}");
+    check_merge("{\"b\":2}", "{\"y\":3}", "a.c", "{\"b\":2,\"a\":{\"c\":{\"y\":3}}}");
+    check_merge("{\"a\":5}", "{\"y\":3}", "a.c", "{\"a\":{\"c\":{\"y\":3}}}");
+    check_merge("{\"a\":{\"x\":1}}", "{\"x\":null}", "a", "{\"a\":{}}");
+    check_merge("", "{\"y\":3}", "\"a b\".c", "{\"a b\":{\"c\":{\"y\":3}}}");
+    CHECK(true);
+}
+
+TEST(set_below_items)
+{
+    check_merge("{\"a\":[{\"x\":1},2,[3]]}", "{\"y\":3}", "a[]",
+                "{\"a\":[{\"x\":1,\"y\":3},{\"y\":3},{\"y\":3}]}");
+    check_merge("{\"a\":[{\"x\":1},2]}", "{\"y\":3}", "a[0]", "{\"a\":[{\"x\":1,\"y\":3},2]}");
+    check_merge("{\"a\":[{\"x\":1},2]}", "{\"y\":3}", "a[2]", "{\"a\":[{\"x\":1},2]}");
+    check_merge("{\"a\":1}", "{\"y\":3}", "a[]", "{\"a\":[]}");
+    check_merge("{}", "{\"y\":3}", "a[0].b", "{\"a\":[]}");
+    check_merge("{\"a\":[{\"b\":[1,{}]}]}", "{\"y\":3}", "a[].b[1]",
+                "{\"a\":[{\"b\":[1,{\"y\":3}]}]}");
+    CHECK(true);
+}
+
+TEST(results_are_never_too_deep_to_parse)
+{
+    oct_arena arena;
+    oct_arena_init(&arena, &model_malloc, 0);
+    char deep[2 * OCT_JSON_DEPTH_MAX + 16];
+    size_t at = 0;
+    memcpy(deep, "{\"x\":", 5);
+    at = 5;
+    for (int i = 0; i < OCT_JSON_DEPTH_MAX - 3; i++) deep[at++] = '[';
+    for (int i = 0; i < OCT_JSON_DEPTH_MAX - 3; i++) deep[at++] = ']';
+    memcpy(deep + at, "}", 2);
+    oct_json_path path;
+    oct_str out;
+    const oct_json *parsed;
+    bool right = oct_json_path_parse(&arena, OCT_STR("a.b"), &path, NULL) == OCT_OK;
+    oct_status fits = oct_payload_merge(&arena, OCT_STR("{}"), oct_str_of(deep), &path, &out, NULL);
+    right &= fits == OCT_OK && oct_json_parse(&arena, out, &parsed, NULL) == OCT_OK;
+    right &= oct_json_path_parse(&arena, OCT_STR("a.b.c"), &path, NULL) == OCT_OK;
+    oct_status deeper =
+        oct_payload_merge(&arena, OCT_STR("{}"), oct_str_of(deep), &path, &out, NULL);
+    oct_arena_reset(&arena);
+    CHECK(right);
+    CHECK_EQ_U64(deeper, OCT_LIMIT);
+}
+
+/* ---- delete ----------------------------------------------------------------------------- */
+
+/* `keys` is a list of paths separated by spaces. */
+static void parse_keys(const char *keys, oct_str *out, uint32_t *count)
+{
+    oct_str rest = oct_str_of(keys);
+    *count = 0;
+    while (rest.bytes > 0) out[(*count)++] = oct_str_split(&rest, ' ');
+}
+
+static void check_delete(const char *payload, const char *keys, const char *wanted)
+{
+    oct_arena arena;
+    oct_json_path paths[8];
+    oct_str texts[8];
+    uint32_t count;
+    oct_str out;
+    oct_error error = { .message = "" };
+    oct_arena_init(&arena, &model_malloc, 0);
+    oct_status status = OCT_OK;
+    parse_keys(keys, texts, &count);
+    for (uint32_t i = 0; status == OCT_OK && i < count; i++)
+        status = oct_json_path_parse(&arena, texts[i], &paths[i], &error);
+    if (status == OCT_OK)
+        status = oct_payload_delete(&arena, oct_str_of(payload), paths, count, &out, &error);
+    if (status != OCT_OK || !model_is(out, wanted)) test_fail(__FILE__, __LINE__, keys);
+    oct_arena_reset(&arena);
+}
+
+TEST(delete_removes_members)
+{
+    check_delete("{\"a\":1,\"b\":2}", "a", "{\"b\":2}");
+    check_delete("{\"a\":1,\"b\":2}", "", "{\"a\":1,\"b\":2}");
+    check_delete("{\"a\":1,\"b\":2}", "c a b", "{}");
+    check_delete("", "a", "{}");
+    check_delete("{\"a\":{\"b\":1,\"c\":2},\"b\":3}", "a.b", "{\"a\":{\"c\":2},\"b\":3}");
+    check_delete("{\"a\":{\"b\":1}}", "a.b a", "{}");
+    check_delete("{\"a\":5}", "a.b", "{\"a\":5}");
+    CHECK(true);
+}
+
+TEST(delete_in_arrays)
+{
+    check_delete("{\"a\":[{\"b\":1,\"c\":2},{\"b\":3},4]}", "a[].b", "{\"a\":[{\"c\":2},{},4]}");
+    check_delete("{\"a\":[{\"b\":1},{\"b\":3}]}", "a[1].b", "{\"a\":[{\"b\":1},{}]}");
+    check_delete("{\"a\":[{\"b\":1},{\"b\":3}]}", "a.b", "{\"a\":[{\"b\":1},{\"b\":3}]}");
+    check_delete("{\"a\":[1,2]}", "a[]", "{\"a\":[]}");
+    check_delete("{\"a\":[1,2]}", "a[0]", "{\"a\":[1,2]}");
+    check_delete("{\"a\":[[1],[2]]}", "a[][]", "{\"a\":[[],[]]}");
+    check_delete("{\"a\":{\"b\":1}}", "a[]", "{\"a\":{\"b\":1}}");
+    CHECK(true);
+}
+
+/* ---- select ----------------------------------------------------------------------------- */
+
+static void check_select(oct_select_mode mode, const char *payload, const char *keys,
+                         const char *wanted)
+{
+    oct_arena arena;
+    oct_str texts[8];
+    oct_selector selector = { .mode = mode, .keys = texts };
+    oct_payload_selector compiled;
+    oct_str out;
+    oct_error error = { .message = "" };
+    oct_arena_init(&arena, &model_malloc, 0);
+    oct_status status = OCT_OK;
+    parse_keys(keys, texts, &selector.key_count);
+    status = oct_payload_selector_parse(&arena, &selector, &compiled, &error);
+    if (status == OCT_OK)
+        status = oct_payload_select(&arena, oct_str_of(payload), &compiled, &out, &error);
+    if (status != OCT_OK || !model_is(out, wanted)) test_fail(__FILE__, __LINE__, keys);
+    oct_arena_reset(&arena);
+}
+
+TEST(selectors_include)
+{
+    const char *payload = "{\"a\":1,\"b\":{\"c\":[{\"d\":2,\"e\":3},4],\"f\":5}}";
+    check_select(OCT_SELECT_INCLUDE, payload, "a", "{\"a\":1}");
+    check_select(OCT_SELECT_INCLUDE, payload, "", "{}");
+    check_select(OCT_SELECT_INCLUDE, payload, "x", "{}");
+    check_select(OCT_SELECT_INCLUDE, payload, "b", "{\"b\":{\"c\":[{\"d\":2,\"e\":3},4],\"f\":5}}");
+    check_select(OCT_SELECT_INCLUDE, payload, "b.f a", "{\"a\":1,\"b\":{\"f\":5}}");
+    check_select(OCT_SELECT_INCLUDE, payload, "b.c[].d", "{\"b\":{\"c\":[{\"d\":2},4]}}");
+    check_select(OCT_SELECT_INCLUDE, payload, "b.c.d", "{\"b\":{\"c\":[]}}");
+    check_select(OCT_SELECT_INCLUDE, payload, "b.c[0]", "{\"b\":{\"c\":[]}}");
+    check_select(OCT_SELECT_INCLUDE, payload, "a.x", "{\"a\":1}");
+    check_select(OCT_SELECT_INCLUDE, "", "a", "{}");
+    CHECK(true);
+}
+
+TEST(selectors_exclude)
+{
+    const char *payload = "{\"a\":1,\"b\":{\"c\":[{\"d\":2,\"e\":3},4],\"f\":5}}";
+    check_select(OCT_SELECT_EXCLUDE, payload, "b", "{\"a\":1}");
+    check_select(OCT_SELECT_EXCLUDE, payload, "", payload);
+    check_select(OCT_SELECT_EXCLUDE, payload, "a b.c", "{\"b\":{\"f\":5}}");
+    check_select(OCT_SELECT_EXCLUDE, payload, "b.c[].d b.f a.x",
+                 "{\"a\":1,\"b\":{\"c\":[{\"e\":3},4]}}");
+    check_select(OCT_SELECT_EXCLUDE, payload, "b.c[]", "{\"a\":1,\"b\":{\"c\":[],\"f\":5}}");
+    check_select(OCT_SELECT_EXCLUDE, payload, "b.c[0]", payload);
+    CHECK(true);
+}
+
+TEST(selectors_of_all_and_none)
+{
+    oct_arena arena;
+    oct_str out;
+    oct_arena_init(&arena, &model_malloc, 0);
+    oct_payload_selector none = { .mode = OCT_SELECT_NONE };
+    oct_payload_selector all = { .mode = OCT_SELECT_ALL };
+    CHECK(oct_payload_select(&arena, OCT_STR("{\"a\":1}"), &none, &out, NULL) == OCT_OK);
+    CHECK(out.at == NULL && out.bytes == 0);
+    CHECK(oct_payload_select(&arena, OCT_STR("{\"a\":1}"), &all, &out, NULL) == OCT_OK);
+    CHECK(model_is(out, "{\"a\":1}"));
+    CHECK(oct_payload_select(&arena, (oct_str){ NULL, 0 }, &all, &out, NULL) == OCT_OK);
+    CHECK(model_is(out, "{}"));
+    oct_arena_reset(&arena);
+}
+
+TEST(bad_selector_keys_are_bad_input)
+{
+    oct_arena arena;
+    oct_str key = OCT_STR("a..b");
+    oct_selector selector = { .mode = OCT_SELECT_INCLUDE, .keys = &key, .key_count = 1 };
+    oct_payload_selector compiled;
+    oct_arena_init(&arena, &model_malloc, 0);
+    oct_status status = oct_payload_selector_parse(&arena, &selector, &compiled, NULL);
+    oct_arena_reset(&arena);
+    CHECK_EQ_U64(status, OCT_BAD_INPUT);
+}
+
+/* ---- whole payloads --------------------------------------------------------------------- */
+
+TEST(payloads_from_requests_are_minified)
+{
+    oct_arena arena;
+    oct_str out;
+    oct_arena_init(&arena, &model_malloc, 0);
+    const oct_json *value = model_json(&arena, "{ \"a\" : null , \"b\":[ 1.0, -0 ], \"a\": 2 }");
+    CHECK(oct_payload_from_json(&arena, value, &out, NULL) == OCT_OK);
+    const oct_json *back;
+    bool parses = oct_json_parse(&arena, out, &back, NULL) == OCT_OK;
+    parses = parses && oct_json_count(back) == 2 &&
+             oct_json_uint(oct_json_get(back, OCT_STR("a"))) == 2;
+    value = model_json(&arena, "[1]");
+    oct_status status = oct_payload_from_json(&arena, value, &out, NULL);
+    oct_arena_reset(&arena);
+    CHECK(parses);
+    CHECK_EQ_U64(status, OCT_BAD_INPUT);
+}
+
+TEST(damaged_payloads_are_corrupt)
+{
+    oct_arena arena;
+    oct_str out;
+    oct_arena_init(&arena, &model_malloc, 0);
+    oct_status half =
+        oct_payload_merge(&arena, OCT_STR("{\"a\":"), OCT_STR("{}"), NULL, &out, NULL);
+    oct_status list = oct_payload_delete(&arena, OCT_STR("[1]"), NULL, 0, &out, NULL);
+    oct_arena_reset(&arena);
+    CHECK_EQ_U64(half, OCT_CORRUPT);
+    CHECK_EQ_U64(list, OCT_CORRUPT);
+}
+
+TEST(results_beyond_the_maximum_are_limit)
+{
+    oct_arena arena;
+    oct_arena_init(&arena, &model_malloc, 0);
+    size_t bytes = OCT_PAYLOAD_BYTES_MAX - 100;
+    char *big = malloc(bytes + 1);
+    memset(big, 'x', bytes);
+    memcpy(big, "{\"a\":\"", 6);
+    memcpy(big + bytes - 2, "\"}", 3);
+    oct_str out;
+    oct_str payload = { big, bytes };
+    oct_status fits = oct_payload_merge(&arena, payload, OCT_STR("{\"b\":1}"), NULL, &out, NULL);
+    char more[128];
+    snprintf(more, sizeof more, "{\"b\":\"%0*d\"}", 100, 0);
+    oct_status over = oct_payload_merge(&arena, payload, oct_str_of(more), NULL, &out, NULL);
+    oct_arena_reset(&arena);
+    free(big);
+    CHECK_EQ_U64(fits, OCT_OK);
+    CHECK_EQ_U64(over, OCT_LIMIT);
+}
+
+static oct_status sweep_body(const oct_alloc *alloc, void *arg)
+{
+    oct_status status = OCT_OK;
+    oct_arena arena;
+    oct_str out;
+    oct_json_path path;
+    oct_str key = OCT_STR("b[].c");
+    oct_selector selector = { .mode = OCT_SELECT_INCLUDE, .keys = &key, .key_count = 1 };
+    oct_payload_selector compiled;
+    (void)arg;
+    oct_arena_init(&arena, alloc, 0);
+    TRY(oct_json_path_parse(&arena, OCT_STR("b[]"), &path, NULL));
+    TRY(oct_payload_merge(&arena, OCT_STR("{\"a\":1,\"b\":[{},2]}"), OCT_STR("{\"c\":\"d\"}"),
+                          &path, &out, NULL));
+    TRY(oct_payload_selector_parse(&arena, &selector, &compiled, NULL));
+    TRY(oct_payload_select(&arena, out, &compiled, &out, NULL));
+    TRY(oct_payload_delete(&arena, out, compiled.paths, 1, &out, NULL));
+    if (!model_is(out, "{\"b\":[{},{}]}")) status = OCT_CORRUPT;
+done:
+    oct_arena_reset(&arena);
+    return status;
+}
+
+TEST(every_lost_allocation_is_nomem) { CHECK(model_sweep(sweep_body, NULL)); }
+
+TEST_MAIN(set_replaces_top_members, set_null_removes, set_below_a_key, set_below_items,
+          results_are_never_too_deep_to_parse, delete_removes_members, delete_in_arrays,
+          selectors_include, selectors_exclude, selectors_of_all_and_none,
+          bad_selector_keys_are_bad_input, payloads_from_requests_are_minified,
+          damaged_payloads_are_corrupt, results_beyond_the_maximum_are_limit,
+          every_lost_allocation_is_nomem)
