@@ -5,10 +5,13 @@
  *     hnsw VECTORS.f32 QUERIES.f32 TRUTH.i32 COUNT DIM [name=value ...]
  *
  * VECTORS and QUERIES are raw little-endian float rows, of unit length (Cosine); TRUTH has 100 ids
- * a query (-1 pads). Options: m=16 efc=100 width=1 codes=1 metric=0 budget_ms=0 repeats=3 huge=0
- * oversampling=0 filter=MODULUS:REST:TRUTH. Prints one JSON object per line: a build, then a line
- * per ef. Times are CPU time of the process for builds, of the thread for searches, because other
- * jobs run beside; the search line is the best of `repeats`.
+ * a query (-1 pads). Options: m=16 efc=100 width=1 codes=1 metric=0 budget_ms=0 repeats=3
+ * oversampling=0, delete=N (afterwards repair the graph with every N-th point gone) and
+ * filter=MODULUS:REST (allow those offsets only; the truth is then computed).
+ *
+ * Prints one JSON object per line: a build, then a line per ef. Times are CPU time of the process
+ * for builds and of the thread for searches, because other jobs run beside; a search line is the
+ * best of `repeats`.
  *
  * When COUNT is less than the rows of TRUTH were made for, give "-" as TRUTH: it is computed. */
 #include <pthread.h>
@@ -23,13 +26,12 @@
 #include "index/hnsw.h"
 #include "simd/kernels.h"
 
-enum { TRUTH_IDS = 100, LIMIT = 10, PATH_BYTES = 512, THREADS_MAX = 16 };
+enum { TRUTH_IDS = 100, LIMIT = 10, THREADS_MAX = 16 };
 
 typedef struct options {
-    uint32_t m, efc, width, codes, metric, budget_ms, repeats, huge;
+    uint32_t m, efc, width, codes, metric, budget_ms, repeats, delete;
     float oversampling;
     uint32_t modulus, rest; /* filter: offset % modulus == rest */
-    char filter[PATH_BYTES];
 } options;
 
 static void die(const char *text)
@@ -139,7 +141,7 @@ static options parse(int argc, char **argv)
     } numbers[] = {
         { "m=", &o.m },         { "efc=", &o.efc },       { "width=", &o.width },
         { "codes=", &o.codes }, { "metric=", &o.metric }, { "budget_ms=", &o.budget_ms },
-        { "huge=", &o.huge },   { "repeats=", &o.repeats },
+        { "delete=", &o.delete }, { "repeats=", &o.repeats },
     };
     for (int i = 6; i < argc; i++) {
         bool known = false;
@@ -150,9 +152,7 @@ static options parse(int argc, char **argv)
             known = true;
         }
         if (sscanf(argv[i], "oversampling=%f", &o.oversampling) == 1) known = true;
-        if (sscanf(argv[i], "filter=%" SCNu32 ":%" SCNu32 ":%511s", &o.modulus, &o.rest,
-                   o.filter) == 3)
-            known = true;
+        if (sscanf(argv[i], "filter=%" SCNu32 ":%" SCNu32, &o.modulus, &o.rest) == 2) known = true;
         if (!known) die(argv[i]);
     }
     return o;
@@ -207,6 +207,46 @@ static oct_hnsw *build(const bench *b, const oct_host *host)
            oct_hnsw_bytes(graph));
     fflush(stdout);
     return graph;
+}
+
+/* Rebuild from the graph with every `delete`-th point gone: what a vacuum costs. */
+static void repair(const bench *b, const oct_hnsw *graph, const oct_host *host)
+{
+    oct_error error = { 0 };
+    uint32_t kept = 0;
+    uint32_t *mapping = malloc(b->flat.count * sizeof *mapping);
+    float *rows = malloc((size_t)b->flat.count * b->flat.dim * sizeof *rows);
+    if (!mapping || !rows) die("out of memory");
+    for (uint32_t i = 0; i < b->flat.count; i++) {
+        mapping[i] = i % b->o.delete == 0 ? OCT_HNSW_GONE : kept;
+        if (mapping[i] == OCT_HNSW_GONE) continue;
+        memcpy(rows + (size_t)kept++ * b->flat.dim, oct_flat_row(&b->flat, i),
+               b->flat.dim * sizeof *rows);
+    }
+    oct_flat flat = b->flat;
+    flat.rows = rows;
+    flat.count = kept;
+    const oct_hnsw_reuse reuse = { .graph = graph, .new_offsets = mapping };
+    const oct_hnsw_params params = oct_hnsw_graph_params(graph);
+    oct_hnsw_builder *builder;
+    oct_hnsw *repaired;
+    oct_hnsw_report report;
+    bool done;
+    double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    if (oct_hnsw_builder_create(host, &flat, &params, &reuse, &builder, &error)) die(error.message);
+    if (oct_hnsw_build_step(builder, UINT64_MAX, &done, &error)) die(error.message);
+    oct_hnsw_builder_finish(builder, &repaired);
+    oct_hnsw_builder_destroy(builder);
+    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    if (oct_hnsw_check(host->alloc, repaired, &report, &error)) die(error.message);
+    printf("{\"bench\":\"hnsw_repair\",\"count\":%" PRIu32 ",\"deleted\":%" PRIu32
+           ",\"cpu_s\":%.2f,\"mean_links\":%.1f,\"unreachable\":%" PRIu32 "}\n",
+           kept, b->flat.count - kept, cpu, (double)report.links / (double)MAX(kept, 1u),
+           report.unreachable);
+    fflush(stdout);
+    oct_hnsw_destroy(repaired);
+    free(rows);
+    free(mapping);
 }
 
 static uint32_t hits_of(const bench *b, uint32_t query, const oct_hit *hits, uint32_t count,
@@ -346,6 +386,7 @@ int main(int argc, char **argv)
     b.truth = given ? read_file(argv[3], truth_bytes, &bytes) : exact(&b);
     oct_hnsw *graph = build(&b, &host);
     search_all(&b, graph, &alloc);
+    if (b.o.delete > 0) repair(&b, graph, &host);
     oct_hnsw_destroy(graph);
     return 0;
 }

@@ -41,7 +41,10 @@
 oct_status oct_fail(oct_error *error, oct_status status, const char *format, ...)
     OCT_PRINTF(3, 4);
 
-/* The same for a failed call of the host, keeping its error number. */
+/* Write a text that reports no failure (the lines of oct_check) into *text; its status is OK. */
+void oct_note(oct_error *text, const char *format, ...) OCT_PRINTF(2, 3);
+
+/* The same as oct_fail for a failed call of the host, keeping its error number. */
 oct_status oct_fail_os(oct_error *error, oct_status status, int os_code, const char *format, ...)
     OCT_PRINTF(4, 5);
 

@@ -74,6 +74,16 @@ oct_status oct_fail(oct_error *error, oct_status status, const char *format, ...
     return status;
 }
 
+void oct_note(oct_error *text, const char *format, ...)
+{
+    text->status = OCT_OK;
+    text->os_code = 0;
+    va_list arguments;
+    va_start(arguments, format);
+    write_message(text, format, arguments);
+    va_end(arguments);
+}
+
 oct_status oct_fail_os(oct_error *error, oct_status status, int os_code, const char *format, ...)
 {
     ASSERT(status != OCT_OK);

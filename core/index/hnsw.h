@@ -33,7 +33,8 @@ typedef struct oct_hnsw_query {
      * 0 = our choice. Never more than ef points. Without codes it has no effect. */
     float oversampling;
     const uint64_t *allowed; /* bit per point: may be returned; NULL = all */
-    /* Bits set in `allowed`; an estimate is enough. It picks the way to walk. */
+    /* Bits set in `allowed`, or a good estimate: it picks the way to search. Much too large costs
+     * recall, much too small costs time. */
     uint32_t allowed_count;
     bool (*cancelled)(void *arg); /* asked about every 1000 distances; NULL = never cancelled */
     void *cancelled_arg;

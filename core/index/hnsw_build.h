@@ -31,9 +31,10 @@ typedef struct hnsw_edge {
     int32_t score;   /* with the source as target */
 } hnsw_edge;
 
-/* Whose row is written, and how many links it may have. */
+/* Whose row is written, how many links it may have, and how many it is to have at least, if there
+ * are so many candidates. */
 typedef struct hnsw_place {
-    uint32_t node, offset, level, max;
+    uint32_t node, offset, level, max, least;
 } hnsw_place;
 
 /* What one thread works with. */
@@ -120,8 +121,8 @@ static inline int32_t oct_hnsw_score_turn(const oct_hnsw *graph, int32_t score, 
 }
 /* Write the links of `place` into row [max], unused places HNSW_NONE: of the `count` candidates in
  * worker->keys, best first and without `place` itself, those that are nearer to it than to any one
- * chosen before. Keys' scores have `place` as target; those of the chosen go to scores [max] unless
- * NULL. */
+ * chosen before, and the best others up to place.least. Keys' scores have `place` as target; those
+ * of the chosen go to scores [max] unless NULL. */
 void oct_hnsw_select(const oct_hnsw *graph, hnsw_worker *worker, hnsw_place place, uint32_t count,
                      uint32_t *row, int32_t *scores);
 

@@ -136,6 +136,7 @@ static void adopt_row(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t o
     for (uint32_t i = 0; i < count; i++)
         worker->keys[i] = oct_hnsw_key(scratch->scores[i], scratch->nodes[i]);
     oct_hnsw_sort_keys(worker->keys, count);
+    place.least = oct_hnsw_row_length(oct_hnsw_row(builder->old, old_node, place.level), place.max);
     oct_hnsw_select(graph, worker, place, count, row, NULL);
 }
 

@@ -43,9 +43,7 @@ enum {
 
 /* Walking through all points costs ef / share, looking through forbidden ones more per expansion
  * and finds less; at equal recall they meet about here (bench/hnsw.c, filtered rows). */
-#include <stdlib.h>
-static double som(void){const char*e=getenv("SOM");return e?atof(e):0.2;}
-#define SHARE_OF_MANY som()
+#define SHARE_OF_MANY 0.15
 
 /* One query on its way. */
 typedef struct search {
@@ -84,7 +82,7 @@ static uint32_t gather_through(const search *s, uint32_t node, uint32_t count)
     return count;
 }
 
-/* Gather the allowed points one or two links from `node`, not met before. Direct ones come first. */
+/* Gather the allowed points one or two links from `node`, not met before, direct ones first. */
 static uint32_t gather_two_hops(const search *s, uint32_t node)
 {
     oct_hnsw_scratch *scratch = s->scratch;

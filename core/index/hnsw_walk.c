@@ -229,7 +229,7 @@ bool oct_hnsw_walk(const oct_hnsw *graph, hnsw_target target, oct_hnsw_scratch *
     uint64_t *pool = scratch->pool;
     uint32_t cursor = 0;
     bool stopped = false;
-    /* Every point can be reached from the entry on level 0, so a walk with room for all finds all. */
+    /* From the entry every point can be reached on level 0: a walk with room for all finds all. */
     uint32_t starts = oct_hnsw_visit(scratch, start);
     scratch->pool_count = 0;
     scratch->nodes[0] = start;

@@ -19,10 +19,9 @@
 #include "base/sync.h"
 #include "octant/request.h"
 
-enum {
-    OCT_SLOT_NONE = UINT32_MAX,
-    OCT_MEMORY_SLOTS_MAX = 4 << 20 /* a request can't hold more points than this */
-};
+#define OCT_SLOT_NONE UINT32_MAX
+
+enum { OCT_MEMORY_SLOTS_MAX = 4 << 20 }; /* a request can't hold more points than this */
 
 typedef struct oct_slot {
     oct_point_id id;

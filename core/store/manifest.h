@@ -5,7 +5,8 @@
  * Two slot files, `<prefix>.0` and `<prefix>.1`. Generation g lives in slot g % 2 and is written
  * over generation g - 2, then synced; whichever whole slot has the higher generation is current.
  * A switch therefore never touches the current slot, needs no rename, and after the first two
- * needs no new space unless the body grows by a 4 KiB step. */
+ * needs no new space unless the body grows by a 4 KiB step. A slot holds its body twice, so that
+ * one damaged place is not taken for a torn write. Layout: head of manifest.c. */
 #ifndef OCTANT_STORE_MANIFEST_H
 #define OCTANT_STORE_MANIFEST_H
 
@@ -22,7 +23,9 @@ OCT_MUST_CHECK oct_status oct_manifest_read(const oct_vfs *vfs, const char *pref
                                             uint64_t *generation, oct_error *error);
 
 /* Publish `generation` (the current one plus 1; the first is 0), durable on return. On failure the
- * previous generation is still current and the same generation may be tried again. */
+ * previous generation is still current and the same generation may be tried again. Only where
+ * undoing the attempt fails too (a dying disk) the next read may find either: keep the files of
+ * both generations until a later write succeeds. LIMIT for a too large body. */
 OCT_MUST_CHECK oct_status oct_manifest_write(const oct_alloc *alloc, const oct_vfs *vfs,
                                              const char *prefix, uint64_t generation,
                                              oct_str body, oct_error *error);

@@ -24,6 +24,9 @@ const SUITES = [
   ['unit-asan', preset('asan', 'unit|vfs'), 'and without a memory error? (clang-19)'],
   ['unit-wasi', preset('wasi', 'unit|vfs'), 'and on wasm32 with WASI? (wasmtime)'],
   ['unit-wasm', preset('wasm', 'unit|vfs'), 'and as Emscripten builds it? (Node)'],
+  ['python-client', '"$OCTANT_PYTHON" tests/clients/python_client.py', 'does qdrant-client work?'],
+  ['js-client', 'node tests/clients/js_client.mjs', 'does @qdrant/js-client-rest work?'],
+  ['program', 'node tests/clients/program.mjs', 'do commands and HTTP server keep their word?'],
 ];
 
 /** Run one suite; its counts and how long it took. */

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { differences, parse, print } from './json.mjs';
 
-const DOORS = ['rest'];
+const DOORS = ['rest', 'wasi', 'node'];
 const CASES = fileURLToPath(new URL('../cases/', import.meta.url));
 
 /** The members each object of a case file may have: a misspelt expectation must not pass. */

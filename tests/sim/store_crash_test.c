@@ -76,7 +76,7 @@ static void for_each_disk(oct_vfs_crash *crash, state_meter *meter,
     }
 }
 
-/* --- the log ------------------------------------------------------------------------------------ */
+/* --- the log --------------------------------------------------------------------------------- */
 
 /* What happened when, in operations of the recorder; sequences count through both logs. */
 typedef struct history {
@@ -112,7 +112,8 @@ static void history_commit(history *book, oct_vfs_crash *crash, oct_wal *wal)
 static void leave_leftover(const fixture *world)
 {
     oct_wal *wal;
-    CHECK(oct_wal_create(world->alloc, world->vfs, log_paths[0], 1, &wal_synced, &wal, NULL) == OCT_OK);
+    CHECK(oct_wal_create(world->alloc, world->vfs, log_paths[0], 1, &wal_synced, &wal, NULL) ==
+          OCT_OK);
     for (uint32_t i = 0; i < 400; i++) {
         CHECK(wal_put(wal, NULL) == OCT_OK);
         CHECK(i % 40 != 0 || wal_commit_all(wal, NULL) == OCT_OK);
@@ -133,6 +134,7 @@ static void log_script(history *book, oct_vfs_crash *crash, const oct_wal_option
                              NULL) == OCT_OK);
         book->created_at[i] = oct_vfs_crash_operations(crash);
         for (uint32_t batch = 0; batch < 14; batch++) {
+            /* Batches 0 and 9 are longer than a sector and meet the taking of space. */
             uint32_t records = batch == 0 ? 40 : batch == 9 ? 140 : 1 + test_random_below(6);
             for (uint32_t k = 0; k < records; k++) history_put(book, crash, wal);
             history_commit(book, crash, wal);
@@ -356,7 +358,7 @@ TEST(a_kill_and_then_a_cut)
     meter_end(&meter);
 }
 
-/* --- the manifest ---------------------------------------------------------------------------------- */
+/* --- the manifest ---------------------------------------------------------------------------- */
 
 enum { GENERATIONS = 14 };
 
@@ -437,7 +439,7 @@ TEST(manifest_survives_every_cut)
     meter_end(&meter);
 }
 
-/* --- the container --------------------------------------------------------------------------------- */
+/* --- the container --------------------------------------------------------------------------- */
 
 enum { CONTAINERS = 3 };
 

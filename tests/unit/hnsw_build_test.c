@@ -185,7 +185,8 @@ static oct_hnsw *build_with_restarts(const world *w, const oct_hnsw_params *para
 {
     oct_host host = fixture_host(heap_start());
     oct_hnsw_builder *builder;
-    CHECK_OR(NULL, oct_hnsw_builder_create(&host, &w->flat, params, NULL, &builder, NULL) == OCT_OK);
+    oct_status status = oct_hnsw_builder_create(&host, &w->flat, params, NULL, &builder, NULL);
+    CHECK_OR(NULL, status == OCT_OK);
     bool done = false;
     uint32_t restarts = 0;
     for (uint32_t step = 0; !done; step++) {

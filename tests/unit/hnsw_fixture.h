@@ -26,11 +26,14 @@ typedef struct world {
     oct_flat flat;
 } world;
 
-/* One vector near one of the `clusters` centres, which are the first rows of the stream. */
+/* How far vectors lie from their centre; recall tests make it harder. */
+static float world_spread = 0.25f;
+
+/* One vector near its centre. */
 static inline void world_vector(float *row, const float *centre, uint32_t dim, oct_metric metric)
 {
     for (uint32_t d = 0; d < dim; d++)
-        row[d] = centre[d] + (test_random_float() + test_random_float()) * 0.25f;
+        row[d] = centre[d] + (test_random_float() + test_random_float()) * world_spread;
     oct_metric_preprocess(oct_kernels_select("scalar"), metric, row, dim);
 }
 

@@ -45,13 +45,14 @@ static void allow(const world *w, uint64_t *allowed, uint32_t one_in, bool regio
 }
 
 /* What the search is told about how many are allowed picks its way, and may be an estimate: so each
- * way can be tried on each filter. */
+ * way can be tried on each filter. Walks get no filters that only a scan should answer. */
 static void check_filters(const world *w, const oct_hnsw *graph, uint32_t ef, uint32_t claimed,
                           double least)
 {
     static const uint32_t shares[] = { 1, 2, 4, 10, 30 };
     uint64_t allowed[4000 / 64 + 1];
     for (size_t i = 0; i < ARRAY_COUNT(shares); i++) {
+        if (claimed > 1 && shares[i] > 10) continue;
         for (int region = 0; region < 2; region++) {
             allow(w, allowed, shares[i], region != 0);
             double recall = recall_asking(
@@ -75,8 +76,8 @@ TEST(recall_is_high_under_filters)
     oct_hnsw *floats;
     CHECK(build_graph(&host, &w.flat, &params, NULL, &floats, NULL) == OCT_OK);
     check_filters(&w, coded, 30, 1, 0.999);    /* scans */
-    check_filters(&w, coded, 26, 4000, 0.75); /* walks widely, and when that fails, through */
-    check_filters(&w, floats, 15, 780, 0.75); /* walks through forbidden points */
+    check_filters(&w, coded, 26, 4000, 0.8); /* walks widely, and when that fails, through */
+    check_filters(&w, floats, 11, 590, 0.7); /* walks through forbidden points */
     check_filters(&w, floats, 60, 4000, 0.9); /* the first two again, without codes */
     check_filters(&w, floats, 30, 1, 1.0);
     oct_hnsw_destroy(coded);

@@ -261,14 +261,14 @@ TEST(lazy_sections_are_verified_where_touched)
     CHECK(oct_container_open(world.alloc, world.vfs, FILE_NAME, &container, NULL) == OCT_OK);
     CHECK(oct_container_load_lazy(container, 4, 0, &at, &bytes, NULL) == OCT_OK);
     oct_container_close(container);
-    uint64_t offset;
+    size_t offset;
     oct_container_trailer trailer;
     oct_section_entry entry;
     uint64_t end = file_size(world.vfs, FILE_NAME);
     CHECK(file_read(world.vfs, FILE_NAME, end - sizeof trailer, &trailer, sizeof trailer));
     CHECK(file_read(world.vfs, FILE_NAME, trailer.footer_offset + 5 * sizeof entry, &entry,
                     sizeof entry));
-    offset = 65536 - entry.offset % 65536; /* the section's first byte in its second block */
+    offset = 65536 - (size_t)(entry.offset % 65536); /* where the section's second block begins */
     uint8_t changed = record_byte(content_of(plan[5]), offset + 10) ^ 4;
     CHECK(file_patch(world.vfs, FILE_NAME, entry.offset + offset + 10, &changed, 1));
 

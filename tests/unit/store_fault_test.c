@@ -273,6 +273,35 @@ static void log_open_script(run *now)
 
 TEST(log_opening_survives_every_failure) { sweep(log_open_script); }
 
+/* Without sync only the seal syncs; its failure is as final as that of a commit. */
+static void log_seal_script(run *now)
+{
+    oct_wal *wal;
+    oct_error error;
+    replayed seen = { 0 };
+    oct_wal_open_request request = { .path = LOG_ONE, .first_sequence = 1, .sealed = true };
+    CHECK(oct_wal_create(&test_alloc, now->below, LOG_ONE, 1, &wal_unsynced, &wal, NULL) ==
+          OCT_OK);
+    oct_wal_close(wal);
+    request.sealed = false;
+    oct_status status = wal_reopen(&now->world, now->vfs, request, &wal_unsynced, &wal, &seen,
+                                   &error);
+    for (uint32_t i = 0; i < 3 && status == OCT_OK; i++) status = wal_put(wal, &error);
+    if (status == OCT_OK) status = oct_wal_seal(wal, &error);
+    CHECK(status == OCT_OK || expected(now, status));
+    heal(now);
+    if (wal && oct_wal_failed(wal)) CHECK(oct_wal_seal(wal, &error) == OCT_READONLY);
+    else if (wal) CHECK(oct_wal_seal(wal, &error) == OCT_OK);
+    oct_wal_close(wal);
+    request.sealed = status == OCT_OK;
+    CHECK(wal_reopen(&now->world, now->below, request, &wal_synced, &wal, &seen, NULL) == OCT_OK);
+    CHECK(seen.count <= 3 && !seen.wrong);
+    CHECK(status != OCT_OK || seen.count == 3);
+    oct_wal_close(wal);
+}
+
+TEST(log_sealing_survives_every_failure) { sweep(log_seal_script); }
+
 static void put_urgent(oct_wal *wal, uint32_t *done)
 {
     static const uint8_t record[32];
@@ -516,6 +545,7 @@ TEST(container_reading_survives_every_failure)
 }
 
 TEST_MAIN(log_writing_survives_every_failure, log_opening_survives_every_failure,
-          a_full_disk_leaves_room_for_deletes, manifest_writing_survives_every_failure,
+          log_sealing_survives_every_failure, a_full_disk_leaves_room_for_deletes,
+          manifest_writing_survives_every_failure,
           manifest_reading_survives_every_failure, a_full_disk_still_switches,
           container_writing_survives_every_failure, container_reading_survives_every_failure)

@@ -175,6 +175,25 @@ TEST(a_newer_version_is_named)
     CHECK(fixture_deinit(&world));
 }
 
+TEST(a_log_without_a_whole_header_is_damaged)
+{
+    static const uint32_t batches[] = { 3 };
+    fixture world;
+    CHECK(fixture_init(&world));
+    CHECK(make_log(&world, batches, 1, &wal_synced));
+    file_image whole = file_save(world.vfs, LOG);
+    for (size_t bytes = 0; bytes <= OCT_WAL_HEADER_BYTES; bytes++) {
+        replayed seen = { 0 };
+        CHECK(file_restore(world.vfs, LOG, (file_image){ whole.at, bytes }));
+        CHECK(open_only(&world, &log_sealed, &wal_synced, &seen) ==
+              (bytes < OCT_WAL_HEADER_BYTES ? OCT_CORRUPT : OCT_OK));
+        CHECK_EQ_U64(seen.count, 0);
+        CHECK(!seen.wrong);
+    }
+    free(whole.at);
+    CHECK(fixture_deinit(&world));
+}
+
 TEST(a_cut_in_the_last_batch_is_a_torn_tail)
 {
     static const uint32_t batches[] = { 4, 9, 5 };
@@ -430,6 +449,7 @@ TEST(a_reserve_survives_a_commit_before_its_append)
 
 TEST_MAIN(records_come_back_in_order, what_was_not_committed_is_gone, create_replaces_a_leftover,
           refusals_of_create_and_open, a_newer_version_is_named,
+          a_log_without_a_whole_header_is_damaged,
           a_cut_in_the_last_batch_is_a_torn_tail, every_changed_bit_is_found,
           every_zeroed_page_is_found, without_sync_a_lost_batch_is_no_damage,
           forged_batches_are_refused, record_and_pending_limits, idle_logs_are_small,

@@ -63,6 +63,7 @@ export async function open(directory) {
   ended.catch(() => {}); // reported by untilReady's timeout or close
   await untilReady(port, child);
   return {
+    port,
     call: (verb, path, body) => send(port, verb, path, body),
     async close() {
       child.kill('SIGTERM');

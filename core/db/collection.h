@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * collection.h - one collection inside db/: its state, and who may touch it.
+ *
+ * What is on disk is the state before sequence log_start (manifest and sealed segments) plus the
+ * log from there on. `view` is the same thing in memory. Three bitmaps say which points of a
+ * sealed segment live: none (all, when it was written), `saved` (as of log_start: what the
+ * manifest has) and `alive` (now). A merge takes the points in `saved`, never those in `alive`: a
+ * point that died after log_start may be needed again, because the replay of the very operation
+ * that replaced it (set payload) starts from it.
+ *
+ * Locks, outermost first:
+ *   seal_mutex, merge_mutex   one maintenance task of each kind at a time; held over a step
+ *   writer                    one change at a time: apply, rotate, publish a task's result
+ *   view_mutex                the pointer `view`; held for a pin or a swap
+ * A reader takes view_mutex only. A writer leaves `writer` before it waits for the shared sync. */
+#ifndef OCTANT_DB_COLLECTION_H
+#define OCTANT_DB_COLLECTION_H
+
+#include "base/sync.h"
+#include "db/db.h"
+#include "db/record.h"
+#include "query/read.h"
+#include "segment/build.h"
+#include "segment/view.h"
+#include "simd/kernels.h"
+#include "store/wal.h"
+
+enum {
+    OCT_DIRECTORY_BYTES = 18, /* "c" and 16 hexadecimal digits, NUL */
+    OCT_SCRATCHES_MAX = 8,
+    OCT_LOGS_MAX = 64
+};
+
+/* A log file shared by the writers that wait for its sync. */
+typedef struct oct_log {
+    const oct_alloc *alloc;
+    oct_atomic_u64 references;
+    oct_wal *wal;
+} oct_log;
+
+typedef struct oct_task { /* seal or merge */
+    oct_build *build;
+    bool done;               /* a merge that waits for a seal to be published first */
+    oct_sealed *sources[32]; /* of a merge; pinned by the build */
+    uint32_t source_count;
+} oct_task;
+
+struct oct_collection {
+    oct_db *db;
+    const oct_host *host;
+    const oct_alloc *alloc;
+    const oct_kernels *kernels;
+    oct_atomic_u64 references;
+    oct_atomic_u64 dropped; /* 1: remove its files with the last reference */
+    oct_str name;           /* owned */
+    uint64_t number;
+    char directory[OCT_DIRECTORY_BYTES];
+    const oct_collection_config *config; /* owned; NULL only when the manifest was unreadable */
+
+    oct_mutex seal_mutex, merge_mutex, writer, view_mutex;
+    oct_view *view;   /* under view_mutex; its last entry is the active memory segment */
+    oct_atomic_u64 active_bytes;
+
+    /* Under writer: */
+    oct_log *log;
+    uint64_t log_start;               /* first sequence the manifest does not cover */
+    uint64_t log_files[OCT_LOGS_MAX]; /* first sequences of the files from log_start on */
+    uint32_t log_file_count;
+    uint64_t generation; /* of the manifest */
+    uint64_t next_file;
+    oct_status problem; /* not OK: every write answers it (and every read, without a view) */
+    oct_error problem_error;
+    bool reopen; /* the problem may pass: maintenance opens the collection again */
+
+    oct_view *rotation; /* under seal_mutex: the view when the frozen segment was frozen */
+    oct_task seal;      /* under seal_mutex */
+    oct_task merge;     /* under merge_mutex */
+    uint64_t merge_tried_at; /* 1 + the view's sequence at which a merge failed; 0 = none */
+
+    oct_mutex scratch_mutex;
+    oct_hnsw_scratch *scratches[OCT_SCRATCHES_MAX];
+    uint32_t scratch_count;
+};
+
+/* ---- collection.c: life, pins, scratch ---------------------------------------------------- */
+
+/* An empty shell; load or create fills it. */
+OCT_MUST_CHECK oct_status oct_collection_new(oct_db *db, oct_str name, uint64_t number,
+                                             oct_collection **out, oct_error *error);
+void oct_collection_pin(oct_collection *collection);
+/* The current view, pinned; NULL when the collection never loaded. */
+oct_view *oct_collection_view(oct_collection *collection);
+/* Publish (takes over the reference) under writer. */
+void oct_collection_swap_view(oct_collection *collection, oct_view *view);
+/* Forget everything in memory; the files stay. All locks but view_mutex are held or unneeded. */
+void oct_collection_unload(oct_collection *collection);
+OCT_MUST_CHECK oct_status oct_log_create(const oct_alloc *alloc, oct_log **out, oct_error *error);
+void oct_log_unpin(oct_log *log);
+void oct_collection_log_path(const oct_collection *collection, uint64_t first_sequence,
+                             char *path);
+/* The collection's problem as an error. */
+oct_status oct_collection_problem(const oct_collection *collection, oct_error *error);
+/* Stop writing until it is opened again (a failed sync). Under writer. */
+void oct_collection_fail(oct_collection *collection, oct_status status, const oct_error *error);
+
+/* A reading over the current view; end releases the view and the scratch. */
+typedef struct oct_read_session {
+    oct_reading reading;
+    oct_view *view;
+} oct_read_session;
+OCT_MUST_CHECK oct_status oct_read_begin(oct_collection *collection, oct_arena *arena,
+                                         oct_read_session *out, oct_error *error);
+void oct_read_end(oct_collection *collection, oct_read_session *session);
+
+/* ---- state.c: the manifest -------------------------------------------------------------------- */
+
+/* Write the manifest of `view`: its sealed segments with their `saved` bitmaps, and its schema
+ * (which may be newer than log_start: replaying the changes to it ends in the same one). Under
+ * writer. */
+OCT_MUST_CHECK oct_status oct_state_write(oct_collection *collection, const oct_view *view,
+                                          uint64_t log_start, oct_error *error);
+/* Read it: fills config, next_file, log_start, generation and a view of sealed segments without
+ * an active one. NOT_FOUND when the collection was never finished. */
+OCT_MUST_CHECK oct_status oct_state_read(oct_collection *collection, oct_view **out,
+                                         oct_error *error);
+
+/* ---- recover.c ------------------------------------------------------------------------------- */
+
+/* Make the files of a new collection and its first view. */
+OCT_MUST_CHECK oct_status oct_collection_create_files(oct_collection *collection,
+                                                      const oct_collection_config *config,
+                                                      oct_error *error);
+/* Open its files: manifest, segments, log. On failure nothing is loaded. */
+OCT_MUST_CHECK oct_status oct_collection_load(oct_collection *collection, oct_error *error);
+/* Remove all its files. */
+OCT_MUST_CHECK oct_status oct_collection_remove_files(const oct_host *host, const char *directory,
+                                                      oct_error *error);
+
+/* ---- apply.c --------------------------------------------------------------------------------- */
+
+/* Do one resolved change under writer: stage it, log it, publish it; *sequence is its number. On
+ * failure nothing changed. */
+OCT_MUST_CHECK oct_status oct_apply(oct_collection *collection, oct_arena *arena,
+                                    const oct_change *change, uint64_t *sequence,
+                                    oct_error *error);
+/* The same for a change that comes from the log with its number. */
+OCT_MUST_CHECK oct_status oct_apply_logged(oct_collection *collection, oct_arena *arena,
+                                           const oct_change *change, uint64_t sequence,
+                                           oct_error *error);
+
+/* ---- maintain.c --------------------------------------------------------------------------------- */
+
+/* Before a write: freeze a full memory segment, sealing the previous one first if need be. */
+OCT_MUST_CHECK oct_status oct_collection_make_room(oct_collection *collection, oct_error *error);
+/* One step of background work of about budget_ns. */
+OCT_MUST_CHECK oct_status oct_collection_maintain(oct_collection *collection, uint64_t budget_ns,
+                                                  bool *more, oct_error *error);
+bool oct_collection_has_work(oct_collection *collection);
+
+/* ---- verify.c ----------------------------------------------------------------------------------- */
+
+/* Read and check everything. *finding says what is wrong, or that all is well. */
+OCT_MUST_CHECK oct_status oct_collection_check(oct_collection *collection, oct_error *finding);
+
+/* ---- db.c --------------------------------------------------------------------------------------- */
+
+const oct_open_options *oct_db_options(const oct_db *db);
+/* OK while this process owns the directory (see db.c on epochs); LOCKED when another took it. */
+OCT_MUST_CHECK oct_status oct_db_check_owner(oct_db *db, oct_error *error);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * reads.c - the read operations of db.h: pin a view, read, copy what the answer borrows, unpin. */
+#include <string.h>
+
+#include "db/collection.h"
+#include "model/config.h"
+
+/* Copy payloads and vectors out of the view, which is released before the answer is written. */
+static oct_status detach(oct_arena *arena, oct_found *found, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_found_point *points = NULL;
+    TRY(oct_arena_array(arena, found->count, sizeof *points, &points, error));
+    for (uint32_t i = 0; i < found->count; i++) {
+        oct_named_vector *vectors = NULL;
+        points[i] = found->points[i];
+        if (points[i].payload.at)
+            TRY(oct_arena_str(arena, points[i].payload, &points[i].payload, error));
+        if (!points[i].vectors) continue;
+        TRY(oct_arena_array(arena, points[i].vector_count, sizeof *vectors, &vectors, error));
+        for (uint32_t v = 0; v < points[i].vector_count; v++) {
+            float *values = NULL;
+            vectors[v] = points[i].vectors[v];
+            TRY(oct_arena_array(arena, vectors[v].count, sizeof(float), &values, error));
+            memcpy(values, vectors[v].values, vectors[v].count * sizeof(float));
+            vectors[v].values = values;
+        }
+        points[i].vectors = vectors;
+    }
+    found->points = points;
+done:
+    return status;
+}
+
+oct_status oct_collection_query(oct_collection *collection, oct_arena *arena,
+                                const oct_query *query, oct_found *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_read_session session;
+    TRY(oct_read_begin(collection, arena, &session, error));
+    TRY(oct_read_query(&session.reading, query, out, error));
+    TRY(detach(arena, out, error));
+done:
+    oct_read_end(collection, &session);
+    return status;
+}
+
+oct_status oct_collection_scroll(oct_collection *collection, oct_arena *arena,
+                                 const oct_scroll *scroll, oct_found *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_read_session session;
+    TRY(oct_read_begin(collection, arena, &session, error));
+    TRY(oct_read_scroll(&session.reading, scroll, out, error));
+    TRY(detach(arena, out, error));
+done:
+    oct_read_end(collection, &session);
+    return status;
+}
+
+oct_status oct_collection_count(oct_collection *collection, oct_arena *arena,
+                                const oct_count *count, uint64_t *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_read_session session;
+    TRY(oct_read_begin(collection, arena, &session, error));
+    TRY(oct_read_count(&session.reading, count, out, error));
+done:
+    oct_read_end(collection, &session);
+    return status;
+}
+
+oct_status oct_collection_retrieve(oct_collection *collection, oct_arena *arena,
+                                   const oct_retrieve *retrieve, oct_found *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_read_session session;
+    TRY(oct_read_begin(collection, arena, &session, error));
+    TRY(oct_read_retrieve(&session.reading, retrieve, out, error));
+    TRY(detach(arena, out, error));
+done:
+    oct_read_end(collection, &session);
+    return status;
+}
+
+/* ---- describe ------------------------------------------------------------------------------- */
+
+static oct_status describe_fields(const oct_view *view, oct_arena *arena,
+                                  oct_collection_info *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_field_info *fields = NULL;
+    TRY(oct_arena_array(arena, view->schema->count, sizeof *fields, &fields, error));
+    for (uint32_t f = 0; f < view->schema->count; f++) {
+        const oct_field_config *config = &view->schema->fields[f];
+        fields[f].config.type = config->type;
+        TRY(oct_arena_str(arena, config->key, &fields[f].config.key, error));
+        TRY(oct_arena_str(arena, config->params, &fields[f].config.params, error));
+        for (uint32_t i = 0; i < view->count; i++) {
+            const oct_field *index = oct_fields_find(view->entries[i].fields, config->key);
+            if (index) fields[f].points += index->value_points;
+        }
+    }
+    out->fields = fields;
+    out->field_count = view->schema->count;
+done:
+    return status;
+}
+
+static uint64_t count_indexed(const oct_view *view, const oct_collection_config *config)
+{
+    uint64_t indexed = 0;
+    for (uint32_t i = 0; i < view->count; i++) {
+        const oct_sealed *sealed = view->entries[i].sealed;
+        for (uint32_t v = 0; sealed && v < config->vector_count; v++)
+            if (sealed->vectors[v].graph) indexed += oct_hnsw_point_count(sealed->vectors[v].graph);
+    }
+    return indexed;
+}
+
+oct_status oct_collection_describe(oct_collection *collection, oct_arena *arena,
+                                   oct_collection_info *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    *out = (oct_collection_info){ .config = collection->config };
+    bool work = oct_collection_has_work(collection);
+    oct_mutex_lock(&collection->writer);
+    oct_error problem;
+    out->status = work ? OCT_COLLECTION_YELLOW : OCT_COLLECTION_GREEN;
+    if (oct_collection_problem(collection, &problem) != OCT_OK) {
+        out->status = OCT_COLLECTION_RED;
+        oct_str text = { problem.message, strlen(problem.message) };
+        status = oct_arena_str(arena, text, &out->problem, error);
+    }
+    oct_mutex_unlock(&collection->writer);
+    oct_view *view = oct_collection_view(collection);
+    TRY(status);
+    if (!view) TRY(oct_fail(error, collection->problem, "%s", problem.message));
+    out->points_count = oct_view_alive_count(view);
+    out->indexed_vectors_count = count_indexed(view, collection->config);
+    out->segments_count = view->count;
+    TRY(describe_fields(view, arena, out, error));
+done:
+    oct_view_unpin(view);
+    return status;
+}

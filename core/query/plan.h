@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * plan.h - how to search one vector field of one segment: the decision, in one function. */
+#ifndef OCTANT_QUERY_PLAN_H
+#define OCTANT_QUERY_PLAN_H
+
+#include "base/check.h"
+#include "octant/request.h"
+
+/* What the decision hangs on. */
+typedef struct oct_plan_facts {
+    bool has_graph;
+    bool filtered;     /* by the request; deleted points alone are no filter */
+    uint32_t selected; /* points that live and pass */
+    uint32_t wanted;   /* points the request can use: limit + offset */
+} oct_plan_facts;
+
+typedef enum oct_plan_way {
+    OCT_PLAN_SKIP, /* not indexed yet and too large: `indexed_only` asked for this */
+    OCT_PLAN_SCAN, /* compare the query with every selected point: exact */
+    OCT_PLAN_WALK  /* follow the graph */
+} oct_plan_way;
+
+typedef struct oct_plan {
+    oct_plan_way way;
+    uint32_t ef; /* of a walk */
+} oct_plan;
+
+/* How to search vector `v` for `query`. */
+oct_plan oct_plan_search(const oct_collection_config *config, uint32_t v, const oct_query *query,
+                         const oct_plan_facts *facts);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * search.c - the nearest points of a view to a vector.
+ *
+ * Every segment offers its best limit + offset points to one ranking (rank.h): memory segments
+ * score slot after slot, sealed ones scan their rows or walk their graph, as plan.c decides. Order
+ * is by similarity, then by id, at every cut, so that an exact answer does not depend on how the
+ * points are spread over segments. Thresholds are applied to similarities with a strict >, which
+ * oct_metric_threshold makes equal to Qdrant's comparison of scores.
+ *
+ * A stored point as the query is left out of the answer, not out of the selection: its segment is
+ * asked for one point more, which needs no copy of a bitset. */
+#include <string.h>
+
+#include "model/point_id.h"
+#include "model/vector.h"
+#include "query/found.h"
+#include "query/plan.h"
+#include "query/scroll.h"
+#include "query/source.h"
+#include "segment/layout.h"
+#include "simd/metric.h"
+
+/* One search on its way through the entries. */
+typedef struct search_job {
+    const oct_reading *reading;
+    const oct_query *query;
+    uint32_t v;          /* which vector of the config */
+    const float *vector; /* the query, prepared */
+    bool has_excluded;
+    oct_location excluded;
+    oct_selecting selecting;
+    oct_rank rank;
+    float threshold; /* similarity to be beaten, with has_score_threshold */
+} search_job;
+
+static oct_metric metric_of(const search_job *job)
+{
+    return job->reading->config->vectors[job->v].metric;
+}
+
+static bool is_excluded(const search_job *job, uint32_t entry, uint32_t offset)
+{
+    return job->has_excluded && job->excluded.entry == entry && job->excluded.offset == offset;
+}
+
+static void offer(search_job *job, float score, oct_location at)
+{
+    if (job->query->has_score_threshold && !(score > job->threshold)) return;
+    if (!oct_rank_may_take(&job->rank, score)) return; /* before its id is looked up */
+    oct_ranked item = { .score = score,
+                        .at = at,
+                        .id = oct_entry_id(&job->reading->view->entries[at.entry], at.offset) };
+    (void)oct_rank_push(&job->rank, item); /* a refusal says nothing about the next one */
+}
+
+/* ---- the query's vector ----------------------------------------------------------------- */
+
+/* Find the stored point that is the query and its vector. */
+static oct_status find_point(search_job *job, const float **row, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_reading *reading = job->reading;
+    oct_str name = job->query->using_vector;
+    if (!oct_view_find(reading->view, job->query->point, &job->excluded)) {
+        char id[OCT_POINT_ID_TEXT_BYTES];
+        oct_point_id_print(job->query->point, id);
+        return oct_fail(error, OCT_NOT_FOUND, "No point with id %s found", id);
+    }
+    job->has_excluded = true;
+    TRY(oct_entry_vector(&reading->view->entries[job->excluded.entry], job->excluded.offset, job->v,
+                         row, error));
+    if (!*row)
+        TRY(oct_fail(error, OCT_NOT_FOUND, "Vector with name \"%.*s\" for point not found",
+                     (int)name.bytes, name.bytes ? name.at : ""));
+done:
+    return status;
+}
+
+static oct_status find_vector_field(search_job *job, oct_error *error)
+{
+    oct_str name = job->query->using_vector;
+    job->v = oct_layout_find(job->reading->config, name);
+    if (job->v < job->reading->config->vector_count) return OCT_OK;
+    return oct_fail(error, OCT_BAD_INPUT, "Not existing vector name error: %.*s",
+                    (int)MIN(name.bytes, OCT_VECTOR_NAME_BYTES_MAX), name.bytes ? name.at : "");
+}
+
+/* Which vector field, and the query's vector as the stored ones are. */
+static oct_status prepare_vector(search_job *job, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_reading *reading = job->reading;
+    const oct_query *query = job->query;
+    if (query->kind == OCT_QUERY_POINT) {
+        TRY(find_vector_field(job, error));
+        TRY(find_point(job, &job->vector, error));
+        goto done; /* stored vectors are prepared already */
+    }
+    TRY(oct_vector_check(reading->config, query->using_vector, query->vector, query->vector_count,
+                         &job->v, error));
+    float *copy;
+    TRY(oct_arena_array(reading->arena, query->vector_count, sizeof *copy, &copy, error));
+    memcpy(copy, query->vector, query->vector_count * sizeof *copy);
+    oct_metric_preprocess(reading->kernels, metric_of(job), copy, query->vector_count);
+    job->vector = copy;
+done:
+    return status;
+}
+
+/* ---- segments --------------------------------------------------------------------------- */
+
+static void search_memory(search_job *job, uint32_t index, const oct_selection *selection)
+{
+    const oct_view_entry *entry = &job->reading->view->entries[index];
+    uint32_t dim = job->reading->config->vectors[job->v].size;
+    for (uint32_t i = 0; i < entry->count; i++) {
+        if (!oct_selection_has(selection, i) || is_excluded(job, index, i)) continue;
+        const oct_slot *slot = oct_memory_slot(entry->memory, i);
+        const float *row = oct_memory_vector(entry->memory, slot, job->v);
+        if (!row) continue;
+        float score = oct_metric_similarity(job->reading->kernels, metric_of(job), job->vector, row,
+                                            dim);
+        offer(job, score, (oct_location){ index, i });
+    }
+}
+
+static oct_status find_best(const search_job *job, const oct_sealed_vector *field,
+                            const oct_selection *selection, const oct_plan *plan, oct_topk *best,
+                            oct_error *error)
+{
+    if (plan->way == OCT_PLAN_SCAN) {
+        const oct_flat_limits limits = { .allowed = selection->bits };
+        return oct_flat_scan(&field->flat, job->vector, &limits, best, error);
+    }
+    const oct_hnsw_query query = { .vector = job->vector,
+                                   .ef = plan->ef,
+                                   .allowed = selection->bits,
+                                   .allowed_count = selection->count };
+    ASSERT(job->reading->scratch);
+    return oct_hnsw_search(field->graph, &query, job->reading->scratch, best, error);
+}
+
+static oct_status search_sealed(search_job *job, uint32_t index, const oct_selection *selection,
+                                oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_view_entry *entry = &job->reading->view->entries[index];
+    const oct_sealed_vector *field = &entry->sealed->vectors[job->v];
+    bool excluding = job->has_excluded && job->excluded.entry == index;
+    uint32_t wanted = MIN(job->rank.limit + (excluding ? 1 : 0), selection->count);
+    const oct_plan_facts facts = { .has_graph = field->graph != NULL,
+                                   .filtered = job->selecting.program != NULL,
+                                   .selected = selection->count,
+                                   .wanted = wanted };
+    oct_plan plan = oct_plan_search(job->reading->config, job->v, job->query, &facts);
+    if (plan.way == OCT_PLAN_SKIP) return OCT_OK;
+    oct_hit *hits;
+    oct_topk best;
+    TRY(oct_arena_array(&job->selecting.work, wanted, sizeof *hits, &hits, error));
+    oct_topk_init(&best, hits, wanted);
+    TRY(find_best(job, field, selection, &plan, &best, error));
+    for (uint32_t i = 0; i < best.count; i++)
+        if (!is_excluded(job, index, hits[i].offset))
+            offer(job, hits[i].score, (oct_location){ index, hits[i].offset });
+done:
+    return status;
+}
+
+/* ---- the whole view --------------------------------------------------------------------- */
+
+static oct_status search_view(search_job *job, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_view *view = job->reading->view;
+    const oct_query *query = job->query;
+    uint32_t wanted;
+    TRY(oct_selecting_begin(&job->selecting, job->reading, query->filter, error));
+    TRY(prepare_vector(job, error));
+    TRY(oct_read_wanted(view, query->limit, query->offset, &wanted, error));
+    TRY(oct_rank_create(job->reading->arena, wanted, &job->rank, error));
+    if (query->has_score_threshold)
+        job->threshold = oct_metric_threshold(metric_of(job), query->score_threshold);
+    for (uint32_t i = 0; i < view->count && wanted > 0; i++) {
+        const oct_view_entry *entry = &view->entries[i];
+        oct_selection selection;
+        if (entry->alive_count == 0) continue;
+        TRY(oct_selecting_entry(&job->selecting, entry, &selection, error));
+        if (selection.count == 0) continue;
+        if (entry->memory) search_memory(job, i, &selection);
+        else TRY(search_sealed(job, i, &selection, error));
+    }
+    (void)oct_rank_finish(&job->rank); /* the count is in the rank */
+done:
+    oct_selecting_end(&job->selecting);
+    return status;
+}
+
+static oct_status page_view(search_job *job, oct_error *error)
+{
+    const oct_query *query = job->query;
+    bool overflow = query->limit > UINT64_MAX - query->offset;
+    const oct_page_request page = { .filter = query->filter,
+                                    .limit = overflow ? UINT64_MAX
+                                                      : query->limit + query->offset };
+    return oct_read_page(job->reading, &page, &job->rank, error);
+}
+
+oct_status oct_read_query(const oct_reading *reading, const oct_query *query, oct_found *out,
+                          oct_error *error)
+{
+    oct_status status = OCT_OK;
+    search_job job = { .reading = reading, .query = query };
+    bool ranked = query->kind != OCT_QUERY_NONE;
+    oct_showing showing;
+    oct_found_point *points;
+    *out = (oct_found){ .count = 0 };
+    TRY(oct_showing_parse(reading, &query->with_payload, &query->with_vector, &showing, error));
+    TRY(ranked ? search_view(&job, error) : page_view(&job, error));
+    uint32_t skipped = (uint32_t)MIN(query->offset, job.rank.count);
+    uint32_t count = (uint32_t)MIN(query->limit, job.rank.count - skipped);
+    const oct_ranked *items = job.rank.items + skipped;
+    TRY(oct_found_fill(reading, &showing, items, count, &points, error));
+    for (uint32_t i = 0; i < count && ranked; i++)
+        points[i].score = oct_metric_score(metric_of(&job), items[i].score);
+    out->points = points;
+    out->count = count;
+done:
+    return status;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * sealed.c - opening and reading a sealed segment.
+ *
+ * META: u32 version (0), u32 point count, u32 count of numeric ids, u32 vector count, u32 field
+ *       count; per vector: name (u32 length, bytes), u32 size, u32 metric; per field: key, u32 type.
+ * ID_LOW u64[points], ID_HIGH u64[points - numbers]: strictly ascending in the order of point ids,
+ *       numbers first. VERSIONS u64[points].
+ * PAYLOAD_END u64[points], never falling; the payload of point i is PAYLOADS[end(i-1) .. end(i)).
+ * VECTORS(v) f32[points][size]; absent points have zero rows. PRESENT(v): one bit per point in
+ *       whole u64 words, unused bits zero.
+ * GRAPH(v): see index/hnsw.c. FIELD(f): see index/field.c.
+ *
+ * A file is valid for a collection when its vectors are those of the config, in order. Payload
+ * indexes are derived data: what the file lacks, oct_fields_create builds. */
+#include "segment/sealed.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/str.h"
+#include "model/point_id.h"
+
+void oct_sealed_path(char *path, const char *directory, uint64_t number)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t at = strlen(directory);
+    ASSERT(at + sizeof "/s-0123456789abcdef" <= OCT_PATH_BYTES_MAX + 1);
+    memcpy(path, directory, at);
+    memcpy(path + at, "/s-", 3);
+    at += 3;
+    for (int shift = 60; shift >= 0; shift -= 4) path[at++] = digits[(number >> shift) & 15];
+    path[at] = '\0';
+}
+
+static oct_status corrupt(const oct_sealed *segment, const char *what, oct_error *error)
+{
+    return oct_fail(error, OCT_CORRUPT, "%s: %s", segment->path, what);
+}
+
+/* A section that must hold exactly count items of item_bytes. */
+static oct_status load_items(oct_sealed *segment, uint32_t kind, size_t count, size_t item_bytes,
+                             void *out_pointer, oct_error *error)
+{
+    const void *at = NULL;
+    size_t bytes = 0, wanted = 0;
+    oct_status status = oct_container_load(segment->container, kind, 0, &at, &bytes, error);
+    if (status != OCT_OK) return status;
+    if (!oct_size_multiply(count, item_bytes, &wanted) || bytes != wanted)
+        return corrupt(segment, "a section has the wrong size", error);
+    memcpy(out_pointer, &at, sizeof at);
+    return OCT_OK;
+}
+
+/* ---- meta ------------------------------------------------------------------------------- */
+
+static oct_status check_vectors(oct_sealed *segment, oct_reader *reader,
+                                const oct_collection_config *config, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    for (uint32_t v = 0; v < segment->vector_count; v++) {
+        const oct_vector_params *params = &config->vectors[v];
+        oct_str name;
+        uint32_t size = 0, metric = 0;
+        TRY(oct_read_str(reader, &name, "a vector's name", error));
+        TRY(oct_read_u32(reader, &size, "a vector's size", error));
+        TRY(oct_read_u32(reader, &metric, "a vector's metric", error));
+        if (!oct_str_equal(name, params->name) || size != params->size || metric != params->metric)
+            return corrupt(segment, "its vectors are not the collection's", error);
+    }
+done:
+    return status;
+}
+
+static oct_status read_fields(oct_sealed *segment, oct_reader *reader, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    if (segment->field_count > OCT_FIELD_INDEXES_MAX)
+        return corrupt(segment, "too many payload indexes", error);
+    if (segment->field_count == 0) return OCT_OK;
+    TRY(oct_array_resize(segment->host->alloc, &segment->fields, 0, segment->field_count,
+                         sizeof(oct_sealed_field), error));
+    for (uint32_t f = 0; f < segment->field_count; f++) {
+        oct_sealed_field *field = &segment->fields[f];
+        uint32_t type = 0;
+        TRY(oct_read_str(reader, &field->key, "a field's key", error));
+        TRY(oct_read_u32(reader, &type, "a field's type", error));
+        if (type >= OCT_FIELD_TYPE_COUNT) return corrupt(segment, "unknown field type", error);
+        field->type = (oct_field_type)type;
+        const void *at = NULL;
+        size_t bytes = 0;
+        TRY(oct_container_load(segment->container, OCT_SECTION_FIELD, f, &at, &bytes, error));
+        TRY(oct_field_open(at, bytes, segment->count, &field->index, error));
+        if (field->index.type != field->type)
+            return corrupt(segment, "a payload index has another type", error);
+    }
+done:
+    return status;
+}
+
+static oct_status read_meta(oct_sealed *segment, const oct_collection_config *config,
+                            oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const void *at = NULL;
+    size_t bytes = 0;
+    uint32_t version = 0, vectors = 0;
+    TRY(oct_container_load(segment->container, OCT_SECTION_META, 0, &at, &bytes, error));
+    oct_reader reader = { at, bytes };
+    TRY(oct_read_u32(&reader, &version, "the segment's version", error));
+    if (version != 0) return corrupt(segment, "written by a newer version", error);
+    TRY(oct_read_u32(&reader, &segment->count, "the point count", error));
+    TRY(oct_read_u32(&reader, &segment->number_count, "the count of numeric ids", error));
+    TRY(oct_read_u32(&reader, &vectors, "the vector count", error));
+    TRY(oct_read_u32(&reader, &segment->field_count, "the field count", error));
+    if (segment->count > OCT_HNSW_POINTS_MAX || segment->number_count > segment->count)
+        return corrupt(segment, "impossible counts", error);
+    if (vectors != config->vector_count)
+        return corrupt(segment, "its vectors are not the collection's", error);
+    segment->vector_count = vectors;
+    TRY(check_vectors(segment, &reader, config, error));
+    TRY(read_fields(segment, &reader, error));
+    if (reader.bytes != 0) return corrupt(segment, "bytes behind the meta section", error);
+done:
+    return status;
+}
+
+/* ---- ids and payloads --------------------------------------------------------------------- */
+
+oct_point_id oct_sealed_id(const oct_sealed *segment, uint32_t offset)
+{
+    ASSERT_HOT(offset < segment->count);
+    if (offset < segment->number_count) return oct_point_id_of(segment->low[offset]);
+    return (oct_point_id){ segment->high[offset - segment->number_count], segment->low[offset],
+                           true };
+}
+
+uint32_t oct_sealed_lower_bound(const oct_sealed *segment, oct_point_id id)
+{
+    uint32_t first = id.is_uuid ? segment->number_count : 0;
+    uint32_t end = id.is_uuid ? segment->count : segment->number_count;
+    while (first < end) {
+        uint32_t middle = first + (end - first) / 2;
+        if (oct_point_id_compare(oct_sealed_id(segment, middle), id) < 0) first = middle + 1;
+        else end = middle;
+    }
+    return first;
+}
+
+uint32_t oct_sealed_find(const oct_sealed *segment, oct_point_id id)
+{
+    uint32_t offset = oct_sealed_lower_bound(segment, id);
+    bool found = offset < segment->count && oct_point_id_equal(oct_sealed_id(segment, offset), id);
+    return found ? offset : UINT32_MAX;
+}
+
+static oct_status load_ids(oct_sealed *segment, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    uint32_t count = segment->count;
+    TRY(load_items(segment, OCT_SECTION_ID_LOW, count, 8, &segment->low, error));
+    TRY(load_items(segment, OCT_SECTION_ID_HIGH, count - segment->number_count, 8, &segment->high,
+                   error));
+    TRY(load_items(segment, OCT_SECTION_VERSIONS, count, 8, &segment->versions, error));
+    for (uint32_t i = 1; i < count; i++)
+        if (oct_point_id_compare(oct_sealed_id(segment, i - 1), oct_sealed_id(segment, i)) >= 0)
+            return corrupt(segment, "its ids are not ascending", error);
+done:
+    return status;
+}
+
+static oct_status load_payloads(oct_sealed *segment, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const void *at = NULL;
+    size_t bytes = 0;
+    TRY(load_items(segment, OCT_SECTION_PAYLOAD_END, segment->count, 8, &segment->payload_ends,
+                   error));
+    TRY(oct_container_load_lazy(segment->container, OCT_SECTION_PAYLOADS, 0, &at, &bytes, error));
+    segment->payloads = at;
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < segment->count; i++) {
+        if (segment->payload_ends[i] < end) return corrupt(segment, "payloads overlap", error);
+        end = segment->payload_ends[i];
+    }
+    if (end != bytes) return corrupt(segment, "payloads have the wrong size", error);
+done:
+    return status;
+}
+
+oct_status oct_sealed_payload(const oct_sealed *segment, uint32_t offset, oct_str *out,
+                              oct_error *error)
+{
+    uint64_t start = offset ? segment->payload_ends[offset - 1] : 0;
+    *out = (oct_str){ segment->payloads + start, (size_t)(segment->payload_ends[offset] - start) };
+    if (out->bytes == 0) return OCT_OK;
+    return oct_container_touch(segment->container, out->at, out->bytes, error);
+}
+
+/* ---- vectors ------------------------------------------------------------------------------ */
+
+static oct_status touch_rows(void *container, const void *at, size_t bytes, oct_error *error)
+{
+    return oct_container_touch(container, at, bytes, error);
+}
+
+static oct_status load_present(oct_sealed *segment, uint32_t v, oct_error *error)
+{
+    const void *at = NULL;
+    size_t bytes = 0, words = oct_bits_words(segment->count);
+    if (!oct_container_has(segment->container, OCT_SECTION_PRESENT, v)) return OCT_OK;
+    oct_status status =
+        oct_container_load(segment->container, OCT_SECTION_PRESENT, v, &at, &bytes, error);
+    if (status != OCT_OK) return status;
+    if (bytes != words * 8) return corrupt(segment, "a presence section has the wrong size", error);
+    const uint64_t *bits = at;
+    if (segment->count % 64 && bits[words - 1] >> (segment->count % 64))
+        return corrupt(segment, "a presence section has bits behind its end", error);
+    segment->vectors[v].flat.present = bits;
+    return OCT_OK;
+}
+
+static oct_status load_vector(oct_sealed *segment, const oct_sealed_open_request *request,
+                              uint32_t v, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_vector_params *params = &request->config->vectors[v];
+    oct_sealed_vector *vector = &segment->vectors[v];
+    const void *at = NULL;
+    size_t bytes = 0, wanted = 0;
+    TRY(oct_container_load_lazy(segment->container, OCT_SECTION_VECTORS, v, &at, &bytes, error));
+    if (!oct_size_multiply(segment->count, params->size * sizeof(float), &wanted) ||
+        bytes != wanted)
+        return corrupt(segment, "a vector section has the wrong size", error);
+    vector->flat = (oct_flat){ .kernels = request->kernels,
+                               .rows = at,
+                               .count = segment->count,
+                               .dim = params->size,
+                               .metric = params->metric,
+                               .touch = touch_rows,
+                               .touch_arg = segment->container };
+    TRY(load_present(segment, v, error));
+    if (!oct_container_has(segment->container, OCT_SECTION_GRAPH, v)) return OCT_OK;
+    TRY(oct_container_load(segment->container, OCT_SECTION_GRAPH, v, &at, &bytes, error));
+    TRY(oct_hnsw_open(segment->host->alloc, &vector->flat, at, bytes, &vector->graph, error));
+done:
+    return status;
+}
+
+oct_status oct_sealed_row(const oct_sealed *segment, uint32_t offset, uint32_t v,
+                          const float **out, oct_error *error)
+{
+    const oct_flat *flat = &segment->vectors[v].flat;
+    *out = NULL;
+    if (!oct_flat_has(flat, offset)) return OCT_OK;
+    *out = oct_flat_row(flat, offset);
+    return oct_container_touch(segment->container, *out, flat->dim * sizeof(float), error);
+}
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+static void destroy(oct_sealed *segment)
+{
+    const oct_alloc *alloc = segment->host->alloc;
+    for (uint32_t v = 0; segment->vectors && v < segment->vector_count; v++)
+        oct_hnsw_destroy(segment->vectors[v].graph);
+    oct_free(alloc, segment->vectors, segment->vector_count * sizeof(oct_sealed_vector));
+    oct_free(alloc, segment->fields,
+             segment->fields ? segment->field_count * sizeof(oct_sealed_field) : 0);
+    oct_container_close(segment->container);
+    if (oct_atomic_load(&segment->doomed)) {
+        const oct_vfs *vfs = segment->host->vfs;
+        (void)vfs->remove(vfs->self, segment->path, NULL); /* a leftover is removed at open */
+    }
+    oct_free(alloc, segment, sizeof *segment);
+}
+
+oct_status oct_sealed_open(const oct_sealed_open_request *request, oct_sealed **out,
+                           oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_host *host = request->host;
+    *out = NULL;
+    oct_sealed *segment = oct_new_zeroed(host->alloc, sizeof *segment);
+    if (!segment) return oct_fail_nomem(error, "a segment");
+    segment->host = host;
+    segment->file = request->number;
+    oct_atomic_store(&segment->references, 1);
+    oct_sealed_path(segment->path, request->directory, request->number);
+    TRY(oct_container_open(host->alloc, host->vfs, segment->path, &segment->container, error));
+    TRY(read_meta(segment, request->config, error));
+    TRY(load_ids(segment, error));
+    TRY(load_payloads(segment, error));
+    if (segment->vector_count) {
+        size_t bytes = segment->vector_count * sizeof(oct_sealed_vector);
+        segment->vectors = oct_new_zeroed(host->alloc, bytes);
+        if (!segment->vectors) TRY(oct_fail_nomem(error, "a segment"));
+    }
+    for (uint32_t v = 0; v < segment->vector_count; v++)
+        TRY(load_vector(segment, request, v, error));
+    *out = segment;
+    segment = NULL;
+done:
+    if (segment) destroy(segment);
+    return status;
+}
+
+void oct_sealed_pin(oct_sealed *segment) { (void)oct_atomic_add(&segment->references, 1); }
+
+void oct_sealed_unpin(oct_sealed *segment)
+{
+    if (segment && oct_atomic_subtract(&segment->references, 1) == 0) destroy(segment);
+}
+
+void oct_sealed_doom(oct_sealed *segment) { oct_atomic_store(&segment->doomed, 1); }

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * sealed.h - the immutable segment: one container file of points, their vectors, payloads, graphs
+ * and payload indexes.
+ *
+ * Points are in id order, so a point's offset is found by binary search, scrolling is a walk, and
+ * "smaller offset first" is "smaller id first". Which of them live is not its business (view.h).
+ * Sections and their rules: head of sealed.c. */
+#ifndef OCTANT_SEGMENT_SEALED_H
+#define OCTANT_SEGMENT_SEALED_H
+
+#include "base/check.h"
+#include "base/sync.h"
+#include "index/field.h"
+#include "index/flat.h"
+#include "index/hnsw.h"
+#include "octant/host.h"
+#include "octant/types.h"
+#include "store/container.h"
+
+/* Sections of the file, by kind; the index is that of the vector or field. */
+enum oct_section {
+    OCT_SECTION_META = 1,    /* counts, vector names, field keys */
+    OCT_SECTION_ID_LOW,      /* u64 per point */
+    OCT_SECTION_ID_HIGH,     /* u64 per UUID point */
+    OCT_SECTION_VERSIONS,    /* u64 per point */
+    OCT_SECTION_PAYLOAD_END, /* u64 per point: where its payload ends */
+    OCT_SECTION_PAYLOADS,    /* JSON texts, one after another */
+    OCT_SECTION_VECTORS,     /* f32 rows of one vector */
+    OCT_SECTION_PRESENT,     /* bit per point: has it; missing when all have */
+    OCT_SECTION_GRAPH,       /* of one vector; missing when it was not indexed */
+    OCT_SECTION_FIELD        /* one payload index */
+};
+
+typedef struct oct_sealed_vector {
+    oct_flat flat;
+    oct_hnsw *graph; /* NULL: search it exactly */
+} oct_sealed_vector;
+
+typedef struct oct_sealed_field {
+    oct_str key; /* into the meta section */
+    oct_field_type type;
+    oct_field index;
+} oct_sealed_field;
+
+typedef struct oct_sealed {
+    const oct_host *host;
+    oct_atomic_u64 references;
+    oct_atomic_u64 doomed; /* 1: remove the file with the last reference */
+    char path[OCT_PATH_BYTES_MAX + 1];
+    uint64_t file; /* its number: unique in the collection, never used again */
+    oct_container *container;
+    uint32_t count;
+    uint32_t number_count; /* ids [0, number_count) are numbers, the rest UUIDs */
+    const uint64_t *low;
+    const uint64_t *high; /* [count - number_count] */
+    const uint64_t *versions;
+    const uint64_t *payload_ends;
+    const char *payloads;
+    oct_sealed_vector *vectors; /* [vector_count], as in the collection's config */
+    uint32_t vector_count;
+    oct_sealed_field *fields; /* [field_count] */
+    uint32_t field_count;
+} oct_sealed;
+
+/* Open file `number` of `directory` for a collection of this config. Everything but vectors and
+ * payloads is verified here, those when they are first read. CORRUPT says what is wrong. */
+typedef struct oct_sealed_open_request {
+    const oct_host *host; /* outlives the segment, as do kernels */
+    const oct_kernels *kernels;
+    const oct_collection_config *config;
+    const char *directory;
+    uint64_t number;
+} oct_sealed_open_request;
+OCT_MUST_CHECK oct_status oct_sealed_open(const oct_sealed_open_request *request, oct_sealed **out,
+                                          oct_error *error);
+void oct_sealed_pin(oct_sealed *segment);
+void oct_sealed_unpin(oct_sealed *segment); /* NULL allowed */
+/* Remove the file once nobody uses it. */
+void oct_sealed_doom(oct_sealed *segment);
+
+/* "directory/s-<number>"; path has room for OCT_PATH_BYTES_MAX and a NUL. */
+void oct_sealed_path(char *path, const char *directory, uint64_t number);
+
+oct_point_id oct_sealed_id(const oct_sealed *segment, uint32_t offset);
+/* The offset of an id, or UINT32_MAX. */
+uint32_t oct_sealed_find(const oct_sealed *segment, oct_point_id id);
+/* The first offset whose id is not before `id`; count when there is none. */
+uint32_t oct_sealed_lower_bound(const oct_sealed *segment, oct_point_id id);
+/* The payload text ("" = none), verified. CORRUPT. */
+OCT_MUST_CHECK oct_status oct_sealed_payload(const oct_sealed *segment, uint32_t offset,
+                                             oct_str *out, oct_error *error);
+/* The row of vector v, verified; NULL when the point has none. CORRUPT. */
+OCT_MUST_CHECK oct_status oct_sealed_row(const oct_sealed *segment, uint32_t offset, uint32_t v,
+                                         const float **out, oct_error *error);
+
+/* ---- the open payload indexes of a segment, for one schema -------------------------------- */
+
+/* Bytes of an index that the file does not have, built in memory; shared. */
+typedef struct oct_index_bytes {
+    const oct_alloc *alloc;
+    oct_atomic_u64 references;
+    uint64_t *at;
+    size_t words;
+} oct_index_bytes;
+
+typedef struct oct_fields_item {
+    oct_str key; /* copied */
+    oct_field_type type;
+    oct_field index;
+    oct_index_bytes *owned; /* NULL: the bytes are the file's */
+} oct_fields_item;
+
+typedef struct oct_fields {
+    const oct_alloc *alloc;
+    oct_atomic_u64 references;
+    size_t bytes; /* of this allocation */
+    uint32_t count;
+    oct_fields_item items[];
+} oct_fields;
+
+/* Open one index per field of the schema: taken from `from` (NULL allowed) or the file, else built
+ * from the payloads. CORRUPT, NOMEM, LIMIT. */
+OCT_MUST_CHECK oct_status oct_fields_create(const oct_sealed *segment,
+                                            const oct_field_config *schema, uint32_t count,
+                                            const oct_fields *from, oct_fields **out,
+                                            oct_error *error);
+oct_fields *oct_fields_pin(oct_fields *fields); /* NULL gives NULL */
+void oct_fields_unpin(oct_fields *fields);
+const oct_field *oct_fields_find(const oct_fields *fields, oct_str key);
+
+#endif

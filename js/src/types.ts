@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// types.ts - shapes of arguments and results: Qdrant's, with bigint ids and Float32Array vectors.
+
+/** A number (bigint beyond 2^53) or a UUID. */
+export type PointId = number | bigint | string;
+/** A Float32Array is handed over as it is, without becoming text. */
+export type DenseVector = number[] | Float32Array;
+export type VectorStruct = DenseVector | Record<string, DenseVector>;
+export type Payload = Record<string, unknown>;
+export type Distance = 'Cosine' | 'Euclid' | 'Dot' | 'Manhattan';
+
+export interface VectorParams {
+  size: number;
+  distance: Distance;
+  on_disk?: boolean;
+  hnsw_config?: Record<string, unknown>;
+}
+
+export interface CreateCollection {
+  vectors: VectorParams | Record<string, VectorParams>;
+  hnsw_config?: Record<string, unknown>;
+  optimizers_config?: Record<string, unknown>;
+  wal_config?: Record<string, unknown>;
+  on_disk_payload?: boolean;
+  metadata?: Record<string, unknown>;
+  timeout?: number;
+}
+
+type Value = string | number | bigint | boolean;
+
+export type Condition =
+  | { key: string; match: { value: Value } | { any: Value[] } | { except: Value[] } }
+  | { key: string; range: { gt?: number; gte?: number; lt?: number; lte?: number } }
+  | { is_empty: { key: string } }
+  | { is_null: { key: string } }
+  | { has_id: PointId[] }
+  | Filter;
+
+export interface Filter {
+  must?: Condition | Condition[] | null;
+  should?: Condition | Condition[] | null;
+  must_not?: Condition | Condition[] | null;
+  min_should?: { conditions: Condition[]; min_count: number } | null;
+}
+
+export interface PointStruct {
+  id: PointId;
+  vector: VectorStruct;
+  payload?: Payload | null;
+}
+
+export interface Batch {
+  ids: PointId[];
+  vectors: DenseVector[] | Record<string, DenseVector[]>;
+  payloads?: (Payload | null)[];
+}
+
+/** How a write is to be done. Here every write waits until it is durable. */
+export interface WriteOptions {
+  wait?: boolean;
+  ordering?: 'weak' | 'medium' | 'strong';
+  timeout?: number;
+}
+
+export interface ReadOptions {
+  consistency?: number | 'majority' | 'quorum' | 'all';
+  timeout?: number;
+}
+
+export type WithPayload = boolean | string[] | { include: string[] } | { exclude: string[] };
+export type WithVector = boolean | string[];
+export type PointsSelector = { points: PointId[] } | { filter: Filter };
+export type PayloadTarget = { points?: PointId[]; filter?: Filter };
+
+export interface SearchParams {
+  hnsw_ef?: number;
+  exact?: boolean;
+  indexed_only?: boolean;
+}
+
+export interface Selection {
+  filter?: Filter | null;
+  params?: SearchParams | null;
+  limit?: number;
+  offset?: number;
+  with_payload?: WithPayload;
+  with_vector?: WithVector;
+  score_threshold?: number;
+}
+
+export interface QueryRequest extends Selection {
+  query?: DenseVector | PointId | { nearest: DenseVector | PointId };
+  using?: string;
+}
+
+export interface SearchRequest extends Selection {
+  vector: DenseVector | { name: string; vector: DenseVector };
+}
+
+export interface ScrollRequest {
+  filter?: Filter | null;
+  limit?: number;
+  offset?: PointId | null;
+  with_payload?: WithPayload;
+  with_vector?: WithVector;
+}
+
+/** A point as it was found. */
+export interface Found {
+  id: PointId;
+  payload?: Payload | null;
+  vector?: number[] | Record<string, number[]> | null;
+}
+
+export interface ScoredPoint extends Found {
+  version: number;
+  score: number;
+}
+
+export interface UpdateResult {
+  operation_id?: number | null;
+  status: 'completed' | 'acknowledged';
+}
+
+export interface CollectionInfo {
+  status: 'green' | 'yellow' | 'grey' | 'red';
+  points_count?: number | null;
+  indexed_vectors_count?: number | null;
+  segments_count: number;
+  config: Record<string, unknown>;
+  payload_schema: Record<string, unknown>;
+  [other: string]: unknown;
+}
+
+export interface VersionInfo {
+  title: string;
+  version: string;
+  commit?: string | null;
+}

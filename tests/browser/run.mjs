@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// run.mjs - the package in a real Chromium: `node tests/browser/run.mjs`.
+//
+// Goal: the main job works on OPFS and on IndexedDB, nothing acknowledged is lost by a reload, a
+// restart of the browser or a killed renderer, another tab is refused, both storages keep the
+// contract of octant/vfs.h, and what vite builds works. Method: a profile on disk in a temporary
+// directory, an ordinary static server, tests/browser/page.mjs in the page. Needs js/dist and the
+// modules of CMake's preset wasm; $OCTANT_CHROMIUM may name another browser.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { CONFORMANCE } from '../js/support.mjs';
+import { buildExample } from './vite.mjs';
+import { serve } from './server.mjs';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const STORAGES = ['opfs', 'indexeddb'];
+const POINTS = 4000;
+const KILL_AFTER = 400; // acknowledged points
+const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+let passed = 0;
+let failed = 0;
+
+/** Run one check, which throws when it fails and may return a remark. */
+async function check(name, action) {
+  try {
+    const remark = await action();
+    passed++;
+    console.log(`ok  ${name}${remark ? ` (${remark})` : ''}`);
+  } catch (error) {
+    failed++;
+    console.log(`BAD ${name}: ${error.stack}`);
+  }
+}
+
+function expect(actual, expected, what) {
+  if (actual !== expected) throw new Error(`${what}: ${actual}, expected ${expected}`);
+}
+
+async function launch(profile) {
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.OCTANT_CHROMIUM ?? '/usr/bin/chromium',
+    headless: true, args: ARGUMENTS,
+  });
+  context.setDefaultTimeout(120000);
+  return context;
+}
+
+async function openPage(context, url) {
+  const page = await context.newPage();
+  page.on('pageerror', (error) => console.log(`    page: ${error}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') {
+      console.log(`    page: ${message.text()}`);
+    }
+  });
+  await page.goto(url);
+  await page.waitForFunction(() => window.tests !== undefined);
+  return page;
+}
+
+const run = (page, name, ...words) =>
+  page.evaluate(([test, args]) => window.tests[test](...args), [name, words]);
+
+/** Write until KILL_AFTER points are acknowledged, kill the renderer, and see what is left. */
+async function kill(context, url, storage) {
+  const page = await openPage(context, url);
+  let acknowledged = -1;
+  const crashed = new Promise((resolve) => page.once('crash', resolve));
+  const session = await context.newCDPSession(page);
+  page.on('console', (message) => {
+    const match = /^acknowledged (\d+)$/.exec(message.text());
+    if (match === null) return;
+    acknowledged = Number(match[1]);
+    if (acknowledged === KILL_AFTER) session.send('Page.crash').catch(() => {}); // never answers
+  });
+  const writing = run(page, 'writeForEver', storage).catch((error) => error);
+  const first = await Promise.race([crashed.then(() => null), writing]);
+  if (first !== null) throw first;
+  await page.close();
+  const next = await openPage(context, url);
+  const { count, difference, grown } = await run(next, 'afterKill', storage);
+  await next.close();
+  if (count <= acknowledged || count > acknowledged + 20) {
+    throw new Error(`${count} points after ${acknowledged + 1} acknowledged`);
+  }
+  expect(difference, '', 'the points');
+  expect(grown, count + 1, 'points after one more');
+  return `${acknowledged + 1} acknowledged, ${count} found`;
+}
+
+async function storageChecks(context, url, page, storage) {
+  await check(`${storage} keeps the storage contract`, async () => {
+    const { failed: bad, lines, thrown } = await run(page, 'conformance', storage);
+    if (thrown) throw new Error(thrown);
+    expect(lines.filter((line) => line.startsWith('BAD')).join('\n'), '', 'broken');
+    expect(bad, 0, 'broken checks');
+    return lines.at(-1);
+  });
+  await check(`${storage} does the main job, also after a reopen`, async () => {
+    const result = await run(page, 'mainJob', storage, POINTS);
+    expect(result.before, '', 'after loading');
+    expect(result.maintained, '', 'after maintenance');
+    expect(result.after, '', 'after reopening');
+    return `${POINTS} points in ${result.loadMs.toFixed(0)} ms`;
+  });
+  await check(`${storage} survives a reload with the database open`, async () => {
+    await run(page, 'hold', storage);
+    await page.reload();
+    await page.waitForFunction(() => window.tests !== undefined);
+    expect(await run(page, 'check', storage, POINTS), '', 'after the reload');
+  });
+  await check(`${storage} has one owner`, async () => {
+    const other = await openPage(context, url);
+    await run(other, 'hold', storage);
+    expect(await run(page, 'tryOpen', storage), 'LOCKED', 'a second tab');
+    await other.close();
+    expect(await run(page, 'tryOpen', storage), 'OK', 'after the owner closed');
+  });
+  await check(`${storage} loses nothing when its renderer is killed`, () =>
+    kill(context, url, storage));
+}
+
+async function viteChecks(context, directory) {
+  await check('a vite build contains the hashed module and works', async () => {
+    const assets = await buildExample(directory);
+    const wasm = assets.filter((name) => /^octant-[\w-]{8,}\.wasm$/.test(name));
+    expect(wasm.length, 1, 'hashed modules');
+    const built = await serve({ '': directory });
+    try {
+      const page = await context.newPage();
+      await page.goto(`${built.origin}/index.html`);
+      await page.waitForFunction(() => document.querySelector('output').textContent !== '');
+      expect(await page.textContent('output'), 'nearest: 2, 1', 'the example');
+      await page.close();
+    } finally {
+      built.close();
+    }
+    return wasm[0];
+  });
+}
+
+const profile = mkdtempSync(join(tmpdir(), 'octant-browser-'));
+const server = await serve({ '': ROOT, conformance: CONFORMANCE });
+const url = `${server.origin}/tests/browser/page.html`;
+let context = await launch(profile);
+try {
+  const page = await openPage(context, url);
+  await check('the page has no eval and is not isolated', async () => {
+    const { evaluates, isolated } = await run(page, 'surroundings');
+    expect(evaluates, false, 'eval');
+    expect(isolated, false, 'crossOriginIsolated');
+  });
+  for (const storage of STORAGES) await storageChecks(context, url, page, storage);
+  await context.close();
+  context = await launch(profile);
+  const again = await openPage(context, url);
+  for (const storage of STORAGES) {
+    await check(`${storage} survives a restart of the browser`, async () =>
+      expect(await run(again, 'check', storage, POINTS), '', 'after the restart'));
+  }
+  await viteChecks(context, join(profile, 'vite'));
+} finally {
+  await context.close();
+  server.close();
+  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: the client does what the official one does, on memory and on a directory.
+// Method: every method once, with results checked against brute force over seeded vectors; then
+// ids beyond 2^53, floats of the bulk lane, errors, reopening, an owner, a killed process.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import test from 'node:test';
+import { open } from '../../js/dist/node.js';
+import { QdrantClient } from '@qdrant/js-client-rest';
+import { seededNumbers, temporaryDirectory } from './support.mjs';
+
+const SIZE = 16;
+const BIG = 2n ** 63n + 11n;
+const SEED = 20261121;
+
+const STORAGES = {
+  memory: () => ({ storage: 'memory' }),
+  node: (t) => ({ storage: 'node', path: temporaryDirectory(t) }),
+};
+
+function makePoints(count) {
+  const number = seededNumbers(SEED);
+  return Array.from({ length: count }, (_, id) => ({
+    id, vector: Float32Array.from({ length: SIZE }, number),
+    payload: { colour: ['red', 'green', 'blue'][id % 3], rank: id },
+  }));
+}
+
+const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
+
+/** Ids of the best points, by looking at all. */
+function bruteForce(points, vector, limit, keep = () => true) {
+  return points.filter(keep).map(({ id, vector: v }) => ({ id, score: dot(v, vector) }))
+    .sort((a, b) => b.score - a.score || a.id - b.id).slice(0, limit).map(({ id }) => id);
+}
+
+const ids = (found) => found.map(({ id }) => id);
+
+for (const [name, storage] of Object.entries(STORAGES)) {
+  test(`${name}: collections, points, queries, payloads`, async (t) => {
+    const client = await open(storage(t));
+    t.after(() => client.close());
+    assert.match((await client.versionInfo()).version, /^\d+\.\d+\.\d+/);
+    const vectors = { size: SIZE, distance: 'Dot' };
+    assert.equal(await client.createCollection('c', { vectors }), true);
+    assert.deepEqual(await client.collectionExists('c'), { exists: true });
+    assert.deepEqual(await client.getCollections(), { collections: [{ name: 'c' }] });
+
+    const points = makePoints(500);
+    assert.equal((await client.upsert('c', { points })).status, 'completed');
+    assert.equal((await client.getCollection('c')).points_count, 500);
+    const [{ vector }] = points;
+    assert.deepEqual(ids((await client.query('c', { query: vector, limit: 7 })).points),
+      bruteForce(points, vector, 7));
+    assert.deepEqual(ids(await client.search('c', { vector: [...vector], limit: 7 })),
+      bruteForce(points, vector, 7));
+
+    await client.createPayloadIndex('c', { field_name: 'colour', field_schema: 'keyword' });
+    const filter = { must: [{ key: 'colour', match: { value: 'blue' } }] };
+    assert.deepEqual(ids((await client.query('c', { query: vector, filter, limit: 9 })).points),
+      bruteForce(points, vector, 9, (point) => point.payload.colour === 'blue'));
+    assert.deepEqual(await client.count('c', { filter }), { count: 166 });
+    await client.deletePayloadIndex('c', 'colour');
+    assert.deepEqual(await client.count('c', { filter }), { count: 166 });
+
+    const page = await client.scroll('c', { limit: 3, offset: 100, with_vector: true });
+    assert.deepEqual(ids(page.points), [100, 101, 102]);
+    assert.equal(page.next_page_offset, 103);
+    assert.deepEqual(page.points[0].vector.map(Math.fround), [...points[100].vector]);
+
+    await client.setPayload('c', { points: [1], payload: { more: [1, null] } });
+    await client.deletePayload('c', { points: [1], keys: ['rank'] });
+    await client.overwritePayload('c', { points: [2], payload: { only: true } });
+    await client.clearPayload('c', { points: [3] });
+    const changed = await client.retrieve('c', { ids: [1, 2, 3], with_payload: true });
+    assert.deepEqual(changed.map(({ payload }) => payload ?? {}),
+      [{ colour: 'green', more: [1, null] }, { only: true }, {}]);
+    await client.delete('c', { filter });
+    await client.delete('c', { points: [1] });
+    assert.equal((await client.count('c')).count, 333);
+    await client.maintain();
+    assert.equal((await client.count('c')).count, 333);
+    assert.equal(await client.deleteCollection('c'), true);
+    assert.deepEqual(await client.getCollections(), { collections: [] });
+  });
+
+  test(`${name}: named vectors change and go`, async (t) => {
+    const client = await open(storage(t));
+    t.after(() => client.close());
+    const params = { size: 2, distance: 'Euclid' };
+    await client.createCollection('n', { vectors: { a: params, b: params } });
+    const vector = { a: new Float32Array([1, 2]), b: [3, 4] };
+    await client.upsert('n', { points: [{ id: 1, vector }] });
+    await client.updateVectors('n', { points: [{ id: 1, vector: { b: Float32Array.of(5, 6) } }] });
+    await client.deleteVectors('n', { points: [1], vector: ['a'] });
+    const [point] = await client.retrieve('n', { ids: [1], with_vector: true });
+    assert.deepEqual(point.vector, { b: [5, 6] });
+  });
+
+  test(`${name}: integers of 64 bits are exact`, async (t) => {
+    const client = await open(storage(t));
+    t.after(() => client.close());
+    await client.createCollection('big', { vectors: { size: 1, distance: 'Dot' } });
+    const payload = { exact: 2n ** 62n + 1n, shape: { $int: '5' }, floats: Float32Array.of(1, 2) };
+    await client.upsert('big', { points: [{ id: BIG, vector: [1], payload }] });
+    const [point] = (await client.scroll('big')).points;
+    assert.equal(point.id, BIG);
+    assert.deepEqual(point.payload, { ...payload, floats: [1, 2] });
+    assert.deepEqual(ids(await client.retrieve('big', { ids: [BIG] })), [BIG]);
+    assert.equal((await client.count('big', { filter: { must: { has_id: [BIG] } } })).count, 1);
+    await client.delete('big', { points: [BIG] });
+    assert.equal((await client.count('big')).count, 0);
+  });
+
+  test(`${name}: failures are OctantErrors and change nothing`, async (t) => {
+    const client = await open(storage(t));
+    t.after(() => client.close());
+    const failing = (action, status, message) =>
+      assert.rejects(action, { name: 'OctantError', status, message });
+    await failing(client.getCollection('none'), 'NOT_FOUND', /none/);
+    await client.createCollection('c', { vectors: { size: 2, distance: 'Dot' } });
+    const again = client.createCollection('c', { vectors: { size: 2, distance: 'Dot' } });
+    await failing(again, 'CONFLICT', /already exists/);
+    const wrong = client.upsert('c', { points: [{ id: 1, vector: new Float32Array(3) }] });
+    await failing(wrong, 'BAD_INPUT', /dimension/i);
+    await failing(client.upsert('c', { points: [{ id: -1, vector: [1, 2] }] }), 'BAD_INPUT', /-1/);
+    assert.equal((await client.count('c')).count, 0);
+    await client.close();
+    await failing(client.count('c'), 'UNAVAILABLE', /closed/);
+  });
+}
+
+test('a directory has everything after close and reopen, and one owner', async (t) => {
+  const options = { storage: 'node', path: temporaryDirectory(t) };
+  const points = makePoints(300);
+  const first = await open(options);
+  await first.createCollection('c', { vectors: { size: SIZE, distance: 'Dot' } });
+  await first.upsert('c', { points });
+  await assert.rejects(open(options), { status: 'LOCKED' });
+  await first[Symbol.asyncDispose]();
+  const client = await open(options);
+  t.after(() => client.close());
+  assert.equal((await client.count('c')).count, 300);
+  const query = points[7].vector;
+  assert.deepEqual(ids((await client.query('c', { query, limit: 5 })).points),
+    bruteForce(points, query, 5));
+});
+
+const PACKAGE = new URL('../../js/dist/node.js', import.meta.url).href;
+const WRITER = `
+  import { open } from ${JSON.stringify(PACKAGE)};
+  const client = await open({ storage: 'node', path: process.argv[1] });
+  await client.createCollection('c', { vectors: { size: 4, distance: 'Dot' } });
+  for (let id = 0; ; id++) {
+    await client.upsert('c', { points: [{ id, vector: [id, 1, 2, 3] }] });
+    process.stdout.write(id + '\\n');
+  }`;
+
+test('a process killed while it writes loses nothing it acknowledged', async (t) => {
+  const path = temporaryDirectory(t);
+  const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER, path],
+    { stdio: ['ignore', 'pipe', 'inherit'] });
+  let acknowledged = -1;
+  for await (const line of createInterface({ input: child.stdout })) {
+    acknowledged = Number(line);
+    if (acknowledged === 200) child.kill('SIGKILL');
+  }
+  assert.ok(acknowledged >= 200);
+  const client = await open({ storage: 'node', path });
+  t.after(() => client.close());
+  const { count } = await client.count('c');
+  assert.ok(count === acknowledged + 1 || count === acknowledged + 2, `${count} points`);
+});
+
+test('every method is one of the official client, with its name', async (t) => {
+  const client = await open({ storage: 'memory' });
+  t.after(() => client.close());
+  const own = ['constructor', 'request', 'maintain', 'close'];
+  const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(client));
+  for (const method of methods.filter((each) => !own.includes(each))) {
+    assert.equal(typeof QdrantClient.prototype[method], 'function', method);
+  }
+});

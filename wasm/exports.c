@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * exports.c - the functions JavaScript calls (js/src/core.ts): thin, pointers in and pointers out.
+ *
+ * An instance of the module holds one database. The caller puts a request into one block of this
+ * memory - floats, verb, path, body, in that order - so that a request is one allocation and the
+ * floats are aligned; the reply stays here until it is freed. Structs are read through functions,
+ * never by offset from JavaScript. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "octant/octant.h"
+#include "vfs_js.h"
+
+#define EXPORT __attribute__((used, visibility("default")))
+
+extern double oct_js_unix_ms(void);
+extern double oct_js_monotonic_ms(void);
+extern int oct_js_entropy(void *target, size_t bytes); /* 0, or minus an oct_status */
+extern void oct_js_log(int level, const char *message);
+
+typedef struct oct_w_database {
+    oct_db *db;
+    oct_vfs vfs;
+    oct_reply reply;
+    oct_error error; /* of the last open or maintain */
+    bool more;       /* after the last maintain */
+} oct_w_database;
+
+enum { OCT_W_READ_ONLY = 1, OCT_W_SYNC_NONE = 2 }; /* open flags, as in js/src/core.ts */
+
+EXPORT void *oct_w_alloc(size_t bytes);
+EXPORT void oct_w_free(void *block);
+EXPORT oct_w_database *oct_w_create(void);
+EXPORT int oct_w_open(oct_w_database *w, uint32_t caps, uint32_t flags, double memory_bytes_max,
+                      uint32_t appendable_points_max, uint32_t slice_ms);
+EXPORT int oct_w_call(oct_w_database *w, const char *block, size_t float_count, size_t verb_bytes,
+                      size_t path_bytes, size_t body_bytes);
+EXPORT int oct_w_reply_http(const oct_w_database *w);
+EXPORT const char *oct_w_reply_content_type(const oct_w_database *w);
+EXPORT const char *oct_w_reply_body(const oct_w_database *w);
+EXPORT size_t oct_w_reply_body_bytes(const oct_w_database *w);
+EXPORT void oct_w_reply_free(oct_w_database *w);
+EXPORT int oct_w_maintain(oct_w_database *w, uint32_t budget_ms);
+EXPORT int oct_w_more(const oct_w_database *w);
+EXPORT const char *oct_w_message(const oct_w_database *w);
+EXPORT void oct_w_close(oct_w_database *w);
+EXPORT const char *oct_w_version(void);
+EXPORT const char *oct_w_status_text(int status);
+
+/* ---- host ------------------------------------------------------------------------------------ */
+
+static void *resize(void *self, void *old, size_t old_bytes, size_t new_bytes)
+{
+    (void)self, (void)old_bytes;
+    if (new_bytes > 0) return realloc(old, new_bytes);
+    free(old);
+    return NULL;
+}
+
+static const oct_alloc heap = { .resize = resize };
+
+static uint64_t unix_ms(void *self)
+{
+    (void)self;
+    return (uint64_t)oct_js_unix_ms();
+}
+
+static uint64_t monotonic_ns(void *self)
+{
+    (void)self;
+    return (uint64_t)(oct_js_monotonic_ms() * 1e6);
+}
+
+static oct_status entropy(void *self, void *target, size_t bytes, oct_error *error)
+{
+    (void)self;
+    if (oct_js_entropy(target, bytes) == 0) return OCT_OK;
+    if (error == NULL) return OCT_IO;
+    *error = (oct_error){ .status = OCT_IO, .message = "crypto.getRandomValues failed" };
+    return OCT_IO;
+}
+
+static void log_line(void *self, oct_log_level level, const char *message)
+{
+    (void)self;
+    oct_js_log((int)level, message);
+}
+
+/* ---- exported -------------------------------------------------------------------------------- */
+
+void *oct_w_alloc(size_t bytes) { return malloc(bytes); }
+
+void oct_w_free(void *block) { free(block); }
+
+/* NULL: out of memory. */
+oct_w_database *oct_w_create(void) { return calloc(1, sizeof(oct_w_database)); }
+
+/* Returns a status; its message is oct_w_message. slice_ms and appendable_points_max: 0 = default,
+ * memory_bytes_max: 0 = no limit. */
+int oct_w_open(oct_w_database *w, uint32_t caps, uint32_t flags, double memory_bytes_max,
+               uint32_t appendable_points_max, uint32_t slice_ms)
+{
+    oct_vfs_js_init(&w->vfs, caps);
+    oct_host host = {
+        .alloc = &heap,
+        .vfs = &w->vfs,
+        .unix_ms = unix_ms,
+        .monotonic_ns = monotonic_ns,
+        .entropy = entropy,
+        .log = log_line,
+        .parallel_width = 1,
+    };
+    oct_open_options options = {
+        .read_only = (flags & OCT_W_READ_ONLY) != 0,
+        .wal_sync = (flags & OCT_W_SYNC_NONE) ? OCT_WAL_SYNC_NONE : OCT_WAL_SYNC_ALWAYS,
+        .memory_bytes_max = (uint64_t)memory_bytes_max,
+        .appendable_points_max = appendable_points_max,
+        .maintain_slice_ms = slice_ms,
+    };
+    return (int)oct_open(&host, &options, &w->db, &w->error);
+}
+
+/* Do a request; returns the reply's status. verb_bytes counts the NUL that ends the verb. Integers
+ * beyond 2^53 in the reply are tagged. */
+int oct_w_call(oct_w_database *w, const char *block, size_t float_count, size_t verb_bytes,
+               size_t path_bytes, size_t body_bytes)
+{
+    const char *verb = block + float_count * sizeof(float);
+    oct_call_request request = {
+        .verb = verb,
+        .path = { verb + verb_bytes, path_bytes },
+        .body = { verb + verb_bytes + path_bytes, body_bytes },
+        .floats = float_count > 0 ? (const float *)(const void *)block : NULL,
+        .float_count = float_count,
+        .tag_big_integers = true,
+    };
+    oct_call(w->db, &request, &w->reply);
+    return (int)w->reply.status;
+}
+
+int oct_w_reply_http(const oct_w_database *w) { return w->reply.http_status; }
+
+const char *oct_w_reply_content_type(const oct_w_database *w) { return w->reply.content_type; }
+
+const char *oct_w_reply_body(const oct_w_database *w) { return w->reply.body; }
+
+size_t oct_w_reply_body_bytes(const oct_w_database *w)
+{
+    return w->reply.body ? w->reply.body_bytes : 0;
+}
+
+void oct_w_reply_free(oct_w_database *w) { oct_reply_free(w->db, &w->reply); }
+
+/* Returns a status; then oct_w_more says whether there is more to do now. */
+int oct_w_maintain(oct_w_database *w, uint32_t budget_ms)
+{
+    w->more = false;
+    return (int)oct_maintain(w->db, budget_ms, &w->more, &w->error);
+}
+
+int oct_w_more(const oct_w_database *w) { return w->more; }
+
+const char *oct_w_message(const oct_w_database *w) { return w->error.message; }
+
+/* Close the database and free `w`; NULL is allowed. */
+void oct_w_close(oct_w_database *w)
+{
+    if (w == NULL) return;
+    oct_close(w->db);
+    free(w);
+}
+
+const char *oct_w_version(void) { return oct_version(); }
+
+const char *oct_w_status_text(int status) { return oct_status_text((oct_status)status); }
