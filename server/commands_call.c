@@ -182,7 +182,7 @@ const oct_command oct_command_call = {
         "usage: octant call VERB PATH [BODY | @FILE | -] [--data DIR] [--read-only]\n"
         "       octant call --lines [--data DIR] [--read-only]\n"
         "\n"
-        "Sends one request (\"-\" reads its body from standard input) and prints the reply's body.\n"
+        "Sends one request (\"-\": the body is standard input) and prints the reply's body.\n"
         "\n"
         "  --data DIR   the database's directory (./octant-data), created when missing\n"
         "  --read-only  change nothing, and work beside a process that owns the directory\n"

@@ -323,7 +323,7 @@ const oct_command oct_command_import = {
         "  --collection NAME    created when it is missing\n"
         "  --data DIR           the database's directory (./octant-data), created when missing\n"
         "  --payload FILE       raw vectors: one JSON object a line, the payload of each row\n"
-        "  --ids-from MEMBER    raw vectors: take ids from this member of the payload (default: id,\n"
+        "  --ids-from MEMBER    raw vectors: take ids from this payload member (default: id,\n"
         "                       else the row's number from 0)\n"
         "  --vector-size N      numbers per vector; known for existing collections and .jsonl\n"
         "  --distance NAME      of a new collection: Cosine (default), Dot, Euclid, Manhattan\n"

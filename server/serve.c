@@ -264,8 +264,8 @@ const oct_command oct_command_serve = {
             "  --threads N     threads that answer requests, 1 to 256 (4)\n"
             "\n"
             "Prints one line when it is ready. SIGTERM and SIGINT stop it: running requests\n"
-            "finish, the exit code is 0. Bodies have at most 32 MiB. On a loopback address requests whose\n"
-            "Host or Origin header is not this machine are refused.\n"
+            "finish, the exit code is 0. Bodies have at most 32 MiB. On a loopback address\n"
+            "requests whose Host or Origin header is not this machine are refused.\n"
             "\n"
             "Exit code 1 when the port or directory is in use or the database can't be opened.\n",
     .run = run,

@@ -158,7 +158,10 @@ static void write_error(call_state *state, oct_status status)
     oct_arena_reset(&state->arena);
     oct_buf_clear(&state->buf);
     state->content_type = "application/json";
-    if (status == OCT_NO_ROUTE) return;
+    if (status == OCT_NO_ROUTE) { /* an empty body, not none: that would mean out of memory */
+        if (oct_buf_reserve(&state->buf, 1, NULL) != OCT_OK) oct_buf_deinit(&state->buf);
+        return;
+    }
     oct_json_writer writer = writer_of(state);
     oct_encode_error(&writer, error_text(state, status, text), seconds_since(state));
     if (oct_json_writer_status(&writer) != OCT_OK) oct_buf_deinit(&state->buf);

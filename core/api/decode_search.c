@@ -79,7 +79,7 @@ oct_status oct_read_query_body(oct_decoder *decoder, const oct_node *body, oct_q
     TRY(oct_refuse(decoder, body, "prefetch"));
     TRY(oct_refuse(decoder, body, "lookup_from"));
     oct_node query = oct_node_member(body, "query");
-    if (query.value) TRY(oct_read_query(decoder, &query, out));
+    if (query.value) TRY(oct_read_query_union(decoder, &query, out));
     TRY(oct_get_str(decoder, body, "using", &out->using_vector));
     TRY(oct_get_u64(decoder, body, "limit", OCT_LIMIT_MIN, OCT_DEFAULT_LIMIT, &out->limit));
     TRY(read_common(decoder, body, out));

@@ -200,7 +200,7 @@ static oct_status read_vector_input(oct_decoder *decoder, const oct_node *node, 
     return oct_read_dense(decoder, node, &out->vector, &out->vector_count);
 }
 
-oct_status oct_read_query(oct_decoder *decoder, const oct_node *node, oct_query *out)
+oct_status oct_read_query_union(oct_decoder *decoder, const oct_node *node, oct_query *out)
 {
     static const char *const later[] = { "recommend", "discover", "context", "order_by",
                                          "fusion", "rrf", "formula", "sample",

@@ -98,8 +98,8 @@ void oct_collection_unload(oct_collection *collection)
 {
     oct_build_destroy(collection->seal.build);
     oct_build_destroy(collection->merge.build);
-    collection->seal = (oct_task){ NULL };
-    collection->merge = (oct_task){ NULL };
+    collection->seal = (oct_task){ .build = NULL };
+    collection->merge = (oct_task){ .build = NULL };
     oct_view_unpin(collection->rotation);
     collection->rotation = NULL;
     oct_collection_swap_view(collection, NULL);

@@ -419,7 +419,7 @@ done:
 static void end_task(oct_task *task)
 {
     oct_build_destroy(task->build);
-    *task = (oct_task){ NULL };
+    *task = (oct_task){ .build = NULL };
 }
 
 static oct_status begin_build(oct_collection *collection, const oct_view *view,

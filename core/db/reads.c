@@ -86,6 +86,37 @@ done:
 
 /* ---- describe ------------------------------------------------------------------------------- */
 
+/* Points of a memory segment, which has no index, that an index would hold a value of. */
+static oct_status count_values(const oct_view_entry *entry, const oct_field_config *config,
+                               uint64_t *points, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_alloc *alloc = entry->memory->alloc;
+    oct_field_builder *builder = NULL;
+    oct_field index;
+    oct_arena arena;
+    oct_buf bytes;
+    oct_arena_init(&arena, alloc, 0);
+    oct_buf_init(&bytes, alloc, SIZE_MAX / 2);
+    TRY(oct_field_builder_create(alloc, config->type, config->key, &builder, error));
+    for (uint32_t i = 0; i < entry->count; i++) {
+        oct_str text = oct_memory_slot(entry->memory, i)->payload;
+        const oct_json *payload = NULL;
+        if (text.bytes == 0 || !oct_entry_alive(entry, i)) continue;
+        oct_arena_reset(&arena);
+        TRY(oct_json_parse(&arena, text, &payload, error));
+        TRY(oct_field_builder_add(builder, i, payload, error));
+    }
+    TRY(oct_field_builder_finish(builder, entry->count, &bytes, error));
+    TRY(oct_field_open(bytes.at, bytes.bytes, entry->count, &index, error));
+    *points += index.value_points;
+done:
+    oct_field_builder_destroy(builder);
+    oct_buf_deinit(&bytes);
+    oct_arena_reset(&arena);
+    return status;
+}
+
 static oct_status describe_fields(const oct_view *view, oct_arena *arena,
                                   oct_collection_info *out, oct_error *error)
 {
@@ -98,8 +129,10 @@ static oct_status describe_fields(const oct_view *view, oct_arena *arena,
         TRY(oct_arena_str(arena, config->key, &fields[f].config.key, error));
         TRY(oct_arena_str(arena, config->params, &fields[f].config.params, error));
         for (uint32_t i = 0; i < view->count; i++) {
-            const oct_field *index = oct_fields_find(view->entries[i].fields, config->key);
+            const oct_view_entry *entry = &view->entries[i];
+            const oct_field *index = oct_fields_find(entry->fields, config->key);
             if (index) fields[f].points += index->value_points;
+            if (entry->memory) TRY(count_values(entry, config, &fields[f].points, error));
         }
     }
     out->fields = fields;

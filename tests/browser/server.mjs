@@ -17,6 +17,7 @@ export function serve(folders) {
     const path = normalize(new URL(request.url, 'http://localhost').pathname);
     const prefix = Object.keys(folders).find((each) => each !== '' && path.startsWith(`/${each}/`));
     const rest = prefix === undefined ? path : path.slice(prefix.length + 1);
+    if (path === '/favicon.ico') return response.writeHead(204).end();
     try {
       const bytes = await readFile(join(folders[prefix ?? ''], rest));
       const type = TYPES[extname(path)] ?? 'application/octet-stream';

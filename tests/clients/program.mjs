@@ -206,8 +206,8 @@ const TESTS = {
     const data = join(directory, 'data');
     const load = (path, name, ...more) =>
       run(['import', path, '--collection', name, '--data', data, '--distance', 'Dot', ...more]);
-    const found = (name, ids) => call(data, 'POST', `/collections/${encodeURIComponent(name)}/points`,
-      { ids, with_vector: true });
+    const found = (name, ids) => call(data, 'POST',
+      `/collections/${encodeURIComponent(name)}/points`, { ids, with_vector: true });
     const rows = Array.from({ length: 2500 }, (_, i) => [i, 0.5 * i, -i]);
     const lines = rows.map((vector, id) => JSON.stringify({ id, vector, payload: { n: id } }));
     equal(load(file('p.jsonl', lines.join('\n')), 'a b').code, 0);
@@ -223,8 +223,9 @@ const TESTS = {
     equal(load(small, 'h', '--vector-size', '3', '--limit', '1').code, 0);
     equal(call(data, 'POST', '/collections/h/points/count', {}), { count: 1 });
     equal(load(small, 'h').code, 0); // the size is the collection's
-    equal(found('h', [0, 1]).map((point) => point.vector), [[0, 1, -2], [0.5, 2 ** -24, 1]]);
-    const fails = [[floats, 'x', '--vector-size', '4'], [floats, 'y'],
+    equal(found('h', [0, 1]).map((point) => point.vector.map(Math.fround)),
+      [[0, 1, -2], [0.5, 2 ** -24, 1]]);
+    const fails = [[floats, 'x', '--vector-size', '7'], [floats, 'y'],
       [file('b.jsonl', '{"id":1,"vector":[1]}\n{"id":2'), 'b'], [join(directory, 'none.f32'), 'n'],
       [small, 'z', '--vector-size', '3', '--payload', payload],
       [floats, 'h', '--ids-from', 'id']];

@@ -17,6 +17,10 @@ const preset = (name, areas) =>
   `cmake --preset ${name} && cmake --build --preset ${name} -j 2 && ` +
   `ctest --preset ${name} --verbose -R '^(${areas})/'`;
 
+/** Build the npm package, and the storage contract for its tests. */
+const BUILD_JS = 'cmake --preset wasm && ' +
+  'cmake --build --preset wasm -j 2 --target octant-wasm octant-conformance && npm run build:js';
+
 const SUITES = [
   ['tidy', 'python3 tests/tidy.py', 'are the rules of the code base kept?'],
   ['tidy-self', 'python3 tests/tidy.py --self-test', 'does each of those rules fire?'],
@@ -27,6 +31,9 @@ const SUITES = [
   ['python-client', '"$OCTANT_PYTHON" tests/clients/python_client.py', 'does qdrant-client work?'],
   ['js-client', 'node tests/clients/js_client.mjs', 'does @qdrant/js-client-rest work?'],
   ['program', 'node tests/clients/program.mjs', 'do commands and HTTP server keep their word?'],
+  ['js', `${BUILD_JS} && node --test --test-reporter=./tests/js/reporter.mjs tests/js/`,
+    'does the npm package do what it says? (Node)'],
+  ['browser', `${BUILD_JS} && node tests/browser/run.mjs`, 'and in a real browser? (Chromium)'],
 ];
 
 /** Run one suite; its counts and how long it took. */

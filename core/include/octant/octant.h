@@ -69,8 +69,8 @@ typedef struct oct_reply {
     size_t body_capacity;
 } oct_reply;
 
-/* Do one request. Always fills *reply; when even the error body can't be allocated, body is NULL
- * and status NOMEM. A write whose reply is a success is durable (see oct_wal_sync). */
+/* Do one request. Always fills *reply; body is NULL only when not even an error's body could be
+ * allocated. A write whose reply is a success is durable (see oct_wal_sync). */
 OCT_API void oct_call(oct_db *db, const oct_call_request *request, oct_reply *reply);
 OCT_API void oct_reply_free(oct_db *db, oct_reply *reply);
 

@@ -54,17 +54,21 @@ function entries(directory: string): fs.Dirent[] {
   }
 }
 
-/** When a process was started, in ticks since the machine was; "" where that can't be told. */
-function startTime(pid: number): string {
+/**
+ * The state letter of a process and when it was started, in ticks since the machine was; null
+ * where that can't be told.
+ */
+function processState(pid: number): { state: string; start: string } | null {
   try {
     const text = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const words = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return { state: words[0] ?? '', start: words[19] ?? '' };
   } catch {
-    return '';
+    return null;
   }
 }
 
-/** Is the process that wrote "pid start" still there? */
+/** Is the process that wrote "pid start" still there? A dead one its parent forgot is not. */
 function alive(text: string): boolean {
   const [pid, start] = text.trim().split(' ');
   if (!/^\d+$/.test(pid ?? '')) return false;
@@ -73,8 +77,9 @@ function alive(text: string): boolean {
   } catch (thrown) {
     if (codeOf(thrown) === 'ESRCH') return false; // else it is there but not ours
   }
-  const now = startTime(Number(pid));
-  return now === '' || start === undefined || start === now;
+  const now = processState(Number(pid));
+  if (now === null) return true;
+  return now.state !== 'Z' && now.state !== 'X' && (start === undefined || start === now.start);
 }
 
 function readIfThere(path: string): string | null {
@@ -121,7 +126,7 @@ function takeOwnership(root: string, path: string, full: string): string {
   };
   if (flocked(full)) locked('another program');
   const pidFile = join(root, `${PID_FILE_PREFIX}${path.replace('/', '-')}.pid`);
-  const own = `${process.pid} ${startTime(process.pid)}`;
+  const own = `${process.pid} ${processState(process.pid)?.start ?? ''}`.trim();
   const fresh = `${pidFile}.${process.pid}-${Math.random().toString(36).slice(2)}.new`;
   fs.writeFileSync(fresh, own);
   try {

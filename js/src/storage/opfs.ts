@@ -134,11 +134,12 @@ class OpfsStorage implements Storage {
   readonly #all = new Set<PoolContent>();
   #sequence = 0;
   #renamed = false;
-  #wanted = SPARE_FILES;
+  #wanted: number;
   #nextNumber = 1;
   starved = false;
 
-  constructor(directory: FileSystemDirectoryHandle, map: AccessHandle) {
+  constructor(directory: FileSystemDirectoryHandle, map: AccessHandle, spareFiles: number) {
+    this.#wanted = spareFiles;
     this.#directory = directory;
     this.#map = map;
     this.#files = new Files((path) => this.#take(path), () => { this.#renamed = true; });
@@ -190,7 +191,7 @@ class OpfsStorage implements Storage {
     while (this.#spare.length < this.#wanted && this.#all.size < FILES_MAX) {
       this.#spare.push(await this.#openFile(this.#nextNumber++));
     }
-    while (this.#spare.length > SPARE_FILES_MAX) {
+    while (this.#spare.length > Math.max(SPARE_FILES_MAX, this.#wanted)) {
       const content = this.#spare.pop()!;
       this.#all.delete(content);
       content.handle.close();
@@ -200,10 +201,12 @@ class OpfsStorage implements Storage {
 
   /** An empty file of the pool for a new path. */
   #take(path: string): PoolContent {
+    // Names may always become durable early, and what they gave up is free then.
+    if (this.#spare.length === 0 && this.#released.length > 0) this.#writeMap();
     const content = this.#spare.pop();
     if (content === undefined) {
       this.starved = this.#all.size < FILES_MAX;
-      this.#wanted = Math.min(2 * this.#wanted, SPARE_FILES_MAX);
+      if (this.#wanted < SPARE_FILES_MAX) this.#wanted *= 2;
       throw new OctantError('LIMIT', `${path}: no file is ready in the pool of ${this.#all.size}`);
     }
     content.truncate(0);
@@ -293,11 +296,14 @@ async function openHandle(directory: FileSystemDirectoryHandle,
   }
 }
 
-/** Open the directory "octant-NAME" of the origin private file system. */
-export async function openOpfs(name: string): Promise<Storage> {
+/**
+ * Open the directory "octant-NAME" of the origin private file system. `spareFiles` is how many
+ * new files a call can make before it is repeated with more.
+ */
+export async function openOpfs(name: string, spareFiles = SPARE_FILES): Promise<Storage> {
   const root = await navigator.storage.getDirectory();
   const directory = await root.getDirectoryHandle(`octant-${name}`, { create: true });
-  const storage = new OpfsStorage(directory, await openHandle(directory, 'map'));
+  const storage = new OpfsStorage(directory, await openHandle(directory, 'map'), spareFiles);
   try {
     await storage.load();
   } catch (thrown) {
