@@ -21,6 +21,11 @@ export type OpenOptions = CoreOptions & {
   log?: Log;
 } & ({ storage: 'node'; path: string } | { storage: 'memory' });
 
+/** What an operator must see, unless the caller takes the log. */
+const warn: Log = (level, message) => {
+  if (level === 'warn' || level === 'error') console.warn(`octant: ${message}`);
+};
+
 let compiled: Promise<WebAssembly.Module> | undefined;
 
 /** The module of the package, compiled once. */
@@ -45,7 +50,7 @@ function storageOf(options: OpenOptions): () => Promise<Storage> {
 export async function openConnection(options: OpenOptions): Promise<Connection> {
   const storage = storageOf(options);
   const module = options.wasmModule ?? await packageModule();
-  return Session.open({ ...options, module, storage });
+  return Session.open({ log: warn, ...options, module, storage });
 }
 
 /**
