@@ -8,7 +8,7 @@
 #   tests/fuzz/*_fuzz.c           libFuzzer targets; corpus in tests/fuzz/corpus/NAME_fuzz/
 #
 # A test runs in an empty directory of its own below the build directory.
-set(test_areas unit vfs sim oom)
+set(test_areas unit vfs sim oom recall)
 
 set(test_sources)
 set(helper_sources)

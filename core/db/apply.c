@@ -25,7 +25,7 @@ typedef struct staging {
     uint64_t sequence;
 } staging;
 
-/* ---- parts ------------------------------------------------------------------------------ */
+/* ---- parts --------------------------------------------------------------------------- */
 
 /* A bitmap of entry `at` that belongs to the new view alone and covers `points`. */
 static oct_status own_bitmap(staging *stage, uint32_t at, uint32_t points, oct_error *error)
@@ -65,7 +65,7 @@ done:
     return status;
 }
 
-/* ---- points ------------------------------------------------------------------------------- */
+/* ---- points -------------------------------------------------------------------------- */
 
 static oct_status upsert(staging *stage, const oct_change *change, oct_error *error)
 {
@@ -103,8 +103,8 @@ static oct_status read_old(staging *stage, oct_point_id id, oct_location *where,
 }
 
 /* Bring the vectors of `from` that are in `mask` into target, in order; returns the end. */
-static float *copy_vectors(const oct_collection_config *config, const oct_slot *from,
-                           uint64_t mask, uint32_t v, float *target)
+static float *copy_vectors(const oct_collection_config *config, const oct_slot *from, uint64_t mask,
+                           uint32_t v, float *target)
 {
     if (!((from->present & mask) >> v & 1)) return target;
     size_t size = config->vectors[v].size;
@@ -161,7 +161,7 @@ done:
     return status;
 }
 
-/* ---- payloads ------------------------------------------------------------------------------- */
+/* ---- payloads ------------------------------------------------------------------------ */
 
 typedef struct payload_paths {
     const oct_json_path *at;
@@ -200,8 +200,7 @@ static oct_status change_payloads(staging *stage, const oct_change *change, oct_
     oct_status status = OCT_OK;
     payload_paths paths = { NULL, 0 };
     bool below = change->kind == OCT_WRITE_SET_PAYLOAD && change->payload_key.bytes > 0;
-    if (below)
-        TRY(parse_paths(stage->reading.arena, &change->payload_key, 1, &paths, error));
+    if (below) TRY(parse_paths(stage->reading.arena, &change->payload_key, 1, &paths, error));
     if (change->kind == OCT_WRITE_DELETE_PAYLOAD)
         TRY(parse_paths(stage->reading.arena, change->keys, change->key_count, &paths, error));
     for (uint32_t i = 0; i < change->id_count; i++) {
@@ -215,7 +214,7 @@ done:
     return status;
 }
 
-/* ---- payload indexes --------------------------------------------------------------------------- */
+/* ---- payload indexes ----------------------------------------------------------------- */
 
 static oct_status change_schema(staging *stage, const oct_change *change, oct_error *error)
 {
@@ -233,8 +232,8 @@ static oct_status change_schema(staging *stage, const oct_change *change, oct_er
         oct_view_entry *entry = &after->entries[i];
         oct_fields *fields = NULL;
         if (!entry->sealed) continue;
-        TRY(oct_fields_create(entry->sealed, schema->fields, schema->count, entry->fields,
-                              &fields, error));
+        TRY(oct_fields_create(entry->sealed, schema->fields, schema->count, entry->fields, &fields,
+                              error));
         oct_fields_unpin(entry->fields);
         entry->fields = fields;
     }
@@ -242,21 +241,27 @@ done:
     return status;
 }
 
-/* ---- the change ----------------------------------------------------------------------------------- */
+/* ---- the change ---------------------------------------------------------------------- */
 
 static oct_status stage_change(staging *stage, const oct_change *change, oct_error *error)
 {
     switch (change->kind) {
-    case OCT_WRITE_UPSERT: return upsert(stage, change, error);
-    case OCT_WRITE_DELETE: return delete_points(stage, change, error);
+    case OCT_WRITE_UPSERT:
+        return upsert(stage, change, error);
+    case OCT_WRITE_DELETE:
+        return delete_points(stage, change, error);
     case OCT_WRITE_SET_PAYLOAD:
     case OCT_WRITE_OVERWRITE_PAYLOAD:
     case OCT_WRITE_DELETE_PAYLOAD:
-    case OCT_WRITE_CLEAR_PAYLOAD: return change_payloads(stage, change, error);
-    case OCT_WRITE_UPDATE_VECTORS: return update_vectors(stage, change, error);
-    case OCT_WRITE_DELETE_VECTORS: return delete_vectors(stage, change, error);
+    case OCT_WRITE_CLEAR_PAYLOAD:
+        return change_payloads(stage, change, error);
+    case OCT_WRITE_UPDATE_VECTORS:
+        return update_vectors(stage, change, error);
+    case OCT_WRITE_DELETE_VECTORS:
+        return delete_vectors(stage, change, error);
     case OCT_WRITE_CREATE_INDEX:
-    case OCT_WRITE_DELETE_INDEX: return change_schema(stage, change, error);
+    case OCT_WRITE_DELETE_INDEX:
+        return change_schema(stage, change, error);
     }
     return OCT_OK;
 }

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "model/config.h"
 
-/* ---- logs ----------------------------------------------------------------------------------- */
+/* ---- logs ---------------------------------------------------------------------------- */
 
 oct_status oct_log_create(const oct_alloc *alloc, oct_log **out, oct_error *error)
 {
@@ -31,12 +31,12 @@ void oct_log_unpin(oct_log *log)
 static void append_hex(char *at, uint64_t number)
 {
     static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < 16; i++) at[i] = digits[(number >> (60 - 4 * i)) & 15];
+    for (int i = 0; i < 16; i++)
+        at[i] = digits[(number >> (60 - 4 * i)) & 15];
     at[16] = '\0';
 }
 
-void oct_collection_log_path(const oct_collection *collection, uint64_t first_sequence,
-                             char *path)
+void oct_collection_log_path(const oct_collection *collection, uint64_t first_sequence, char *path)
 {
     size_t at = strlen(collection->directory);
     memcpy(path, collection->directory, at);
@@ -44,7 +44,7 @@ void oct_collection_log_path(const oct_collection *collection, uint64_t first_se
     append_hex(path + at + 5, first_sequence);
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------- */
 
 static oct_status init_locks(oct_collection *collection)
 {
@@ -52,7 +52,8 @@ static oct_status init_locks(oct_collection *collection)
                            &collection->view_mutex, &collection->scratch_mutex };
     for (size_t i = 0; i < ARRAY_COUNT(locks); i++) {
         if (oct_mutex_init(locks[i]) == OCT_OK) continue;
-        while (i-- > 0) oct_mutex_deinit(locks[i]);
+        while (i-- > 0)
+            oct_mutex_deinit(locks[i]);
         return OCT_NOMEM;
     }
     return OCT_OK;
@@ -138,7 +139,7 @@ const oct_collection_config *oct_collection_config_of(const oct_collection *coll
     return collection->config;
 }
 
-/* ---- problems ------------------------------------------------------------------------------- */
+/* ---- problems ------------------------------------------------------------------------ */
 
 oct_status oct_collection_problem(const oct_collection *collection, oct_error *error)
 {
@@ -156,7 +157,7 @@ void oct_collection_fail(oct_collection *collection, oct_status status, const oc
     if (host->log) host->log(host->self, OCT_LOG_ERROR, error->message);
 }
 
-/* ---- views ---------------------------------------------------------------------------------- */
+/* ---- views --------------------------------------------------------------------------- */
 
 oct_view *oct_collection_view(oct_collection *collection)
 {
@@ -176,8 +177,7 @@ void oct_collection_swap_view(oct_collection *collection, oct_view *view)
     oct_view_unpin(old);
 }
 
-static oct_status take_scratch(oct_collection *collection, oct_hnsw_scratch **out,
-                               oct_error *error)
+static oct_status take_scratch(oct_collection *collection, oct_hnsw_scratch **out, oct_error *error)
 {
     *out = NULL;
     oct_mutex_lock(&collection->scratch_mutex);

@@ -59,7 +59,7 @@ struct oct_collection {
     const oct_collection_config *config; /* owned; NULL only when the manifest was unreadable */
 
     oct_mutex seal_mutex, merge_mutex, writer, view_mutex;
-    oct_view *view;   /* under view_mutex; its last entry is the active memory segment */
+    oct_view *view; /* under view_mutex; its last entry is the active memory segment */
     oct_atomic_u64 active_bytes;
 
     /* Under writer: */
@@ -73,9 +73,9 @@ struct oct_collection {
     oct_error problem_error;
     bool reopen; /* the problem may pass: maintenance opens the collection again */
 
-    oct_view *rotation; /* under seal_mutex: the view when the frozen segment was frozen */
-    oct_task seal;      /* under seal_mutex */
-    oct_task merge;     /* under merge_mutex */
+    oct_view *rotation;      /* under seal_mutex: the view when the frozen segment was frozen */
+    oct_task seal;           /* under seal_mutex */
+    oct_task merge;          /* under merge_mutex */
     uint64_t merge_tried_at; /* 1 + the view's sequence at which a merge failed; 0 = none */
 
     oct_mutex scratch_mutex;
@@ -83,7 +83,7 @@ struct oct_collection {
     uint32_t scratch_count;
 };
 
-/* ---- collection.c: life, pins, scratch ---------------------------------------------------- */
+/* ---- collection.c: life, pins, scratch ----------------------------------------------- */
 
 /* An empty shell; load or create fills it. */
 OCT_MUST_CHECK oct_status oct_collection_new(oct_db *db, oct_str name, uint64_t number,
@@ -97,8 +97,7 @@ void oct_collection_swap_view(oct_collection *collection, oct_view *view);
 void oct_collection_unload(oct_collection *collection);
 OCT_MUST_CHECK oct_status oct_log_create(const oct_alloc *alloc, oct_log **out, oct_error *error);
 void oct_log_unpin(oct_log *log);
-void oct_collection_log_path(const oct_collection *collection, uint64_t first_sequence,
-                             char *path);
+void oct_collection_log_path(const oct_collection *collection, uint64_t first_sequence, char *path);
 /* The collection's problem as an error. */
 oct_status oct_collection_problem(const oct_collection *collection, oct_error *error);
 /* Stop writing until it is opened again (a failed sync). Under writer. */
@@ -113,7 +112,7 @@ OCT_MUST_CHECK oct_status oct_read_begin(oct_collection *collection, oct_arena *
                                          oct_read_session *out, oct_error *error);
 void oct_read_end(oct_collection *collection, oct_read_session *session);
 
-/* ---- state.c: the manifest -------------------------------------------------------------------- */
+/* ---- state.c: the manifest ----------------------------------------------------------- */
 
 /* Write the manifest of `view`: its sealed segments with their `saved` bitmaps, and its schema
  * (which may be newer than log_start: replaying the changes to it ends in the same one). Under
@@ -125,7 +124,7 @@ OCT_MUST_CHECK oct_status oct_state_write(oct_collection *collection, const oct_
 OCT_MUST_CHECK oct_status oct_state_read(oct_collection *collection, oct_view **out,
                                          oct_error *error);
 
-/* ---- recover.c ------------------------------------------------------------------------------- */
+/* ---- recover.c ----------------------------------------------------------------------- */
 
 /* Make the files of a new collection and its first view. */
 OCT_MUST_CHECK oct_status oct_collection_create_files(oct_collection *collection,
@@ -137,19 +136,18 @@ OCT_MUST_CHECK oct_status oct_collection_load(oct_collection *collection, oct_er
 OCT_MUST_CHECK oct_status oct_collection_remove_files(const oct_host *host, const char *directory,
                                                       oct_error *error);
 
-/* ---- apply.c --------------------------------------------------------------------------------- */
+/* ---- apply.c ------------------------------------------------------------------------- */
 
 /* Do one resolved change under writer: stage it, log it, publish it; *sequence is its number. On
  * failure nothing changed. */
 OCT_MUST_CHECK oct_status oct_apply(oct_collection *collection, oct_arena *arena,
-                                    const oct_change *change, uint64_t *sequence,
-                                    oct_error *error);
+                                    const oct_change *change, uint64_t *sequence, oct_error *error);
 /* The same for a change that comes from the log with its number. */
 OCT_MUST_CHECK oct_status oct_apply_logged(oct_collection *collection, oct_arena *arena,
                                            const oct_change *change, uint64_t sequence,
                                            oct_error *error);
 
-/* ---- maintain.c --------------------------------------------------------------------------------- */
+/* ---- maintain.c ---------------------------------------------------------------------- */
 
 /* Before a write: freeze a full memory segment, sealing the previous one first if need be. */
 OCT_MUST_CHECK oct_status oct_collection_make_room(oct_collection *collection, oct_error *error);
@@ -158,12 +156,12 @@ OCT_MUST_CHECK oct_status oct_collection_maintain(oct_collection *collection, ui
                                                   bool *more, oct_error *error);
 bool oct_collection_has_work(oct_collection *collection);
 
-/* ---- verify.c ----------------------------------------------------------------------------------- */
+/* ---- verify.c ------------------------------------------------------------------------ */
 
 /* Read and check everything. *finding says what is wrong, or that all is well. */
 OCT_MUST_CHECK oct_status oct_collection_check(oct_collection *collection, oct_error *finding);
 
-/* ---- db.c --------------------------------------------------------------------------------------- */
+/* ---- db.c ---------------------------------------------------------------------------- */
 
 const oct_open_options *oct_db_options(const oct_db *db);
 /* OK while this process owns the directory (see db.c on epochs); LOCKED when another took it. */

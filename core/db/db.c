@@ -25,18 +25,27 @@ struct oct_db {
     oct_host host;
     oct_open_options options;
     oct_file *owner;
-    oct_mutex mutex; /* the registry; outermost of all locks */
+    oct_mutex mutex;              /* the registry; outermost of all locks */
     oct_collection **collections; /* [count] sorted by name */
     size_t count, capacity;
     uint64_t epoch, next_number, generation;
     size_t maintain_next; /* where the last maintenance stopped */
 };
 
-const oct_host *oct_db_host(const oct_db *db) { return &db->host; }
-const oct_alloc *oct_db_alloc(const oct_db *db) { return &db->counting.alloc; }
-const oct_open_options *oct_db_options(const oct_db *db) { return &db->options; }
+const oct_host *oct_db_host(const oct_db *db)
+{
+    return &db->host;
+}
+const oct_alloc *oct_db_alloc(const oct_db *db)
+{
+    return &db->counting.alloc;
+}
+const oct_open_options *oct_db_options(const oct_db *db)
+{
+    return &db->options;
+}
 
-/* ---- registry ------------------------------------------------------------------------------- */
+/* ---- registry ------------------------------------------------------------------------ */
 
 /* The body with `add` in and `without` left out (NULL: neither). */
 static oct_status registry_write(oct_db *db, const oct_collection *add,
@@ -57,8 +66,8 @@ static oct_status registry_write(oct_db *db, const oct_collection *add,
         TRY(oct_buf_append_u64(&body, now->number, error));
     }
     oct_str text = { (const char *)body.at, body.bytes };
-    TRY(oct_manifest_write(&db->counting.alloc, db->host.vfs, "registry", db->generation + 1,
-                           text, error));
+    TRY(oct_manifest_write(&db->counting.alloc, db->host.vfs, "registry", db->generation + 1, text,
+                           error));
     db->generation++;
 done:
     oct_buf_deinit(&body);
@@ -70,8 +79,10 @@ static size_t lower_bound(const oct_db *db, oct_str name)
     size_t first = 0, end = db->count;
     while (first < end) {
         size_t middle = first + (end - first) / 2;
-        if (oct_str_compare(db->collections[middle]->name, name) < 0) first = middle + 1;
-        else end = middle;
+        if (oct_str_compare(db->collections[middle]->name, name) < 0)
+            first = middle + 1;
+        else
+            end = middle;
     }
     return first;
 }
@@ -96,8 +107,8 @@ static oct_status reserve(oct_db *db, size_t more, oct_error *error)
 {
     if (db->count + more > COLLECTIONS_MAX)
         return oct_fail(error, OCT_LIMIT, "more than %d collections", COLLECTIONS_MAX);
-    return oct_array_reserve(&db->counting.alloc, &db->collections, &db->capacity,
-                             db->count + more, sizeof *db->collections, error);
+    return oct_array_reserve(&db->counting.alloc, &db->collections, &db->capacity, db->count + more,
+                             sizeof *db->collections, error);
 }
 
 /* A collection that can't be opened stays, with its problem. */
@@ -188,7 +199,7 @@ done:
     return status;
 }
 
-/* ---- leftovers ------------------------------------------------------------------------------ */
+/* ---- leftovers ----------------------------------------------------------------------- */
 
 typedef struct leftovers {
     oct_db *db;
@@ -223,7 +234,7 @@ done:
     return status;
 }
 
-/* ---- open and close --------------------------------------------------------------------------- */
+/* ---- open and close ------------------------------------------------------------------ */
 
 static oct_status take_ownership(oct_db *db, oct_error *error)
 {
@@ -282,14 +293,15 @@ void oct_close(oct_db *db)
 {
     if (!db) return;
     const oct_alloc *below = db->counting.below;
-    for (size_t i = 0; i < db->count; i++) oct_db_unpin(db->collections[i]);
+    for (size_t i = 0; i < db->count; i++)
+        oct_db_unpin(db->collections[i]);
     oct_free(&db->counting.alloc, db->collections, db->capacity * sizeof *db->collections);
     if (db->owner) db->host.vfs->close(db->host.vfs->self, db->owner);
     oct_mutex_deinit(&db->mutex);
     oct_free(below, db, sizeof *db);
 }
 
-/* ---- operations --------------------------------------------------------------------------------- */
+/* ---- operations ---------------------------------------------------------------------- */
 
 static oct_status refuse_writes(const oct_db *db, oct_error *error)
 {
@@ -303,8 +315,8 @@ static oct_status create_locked(oct_db *db, oct_str name, const oct_collection_c
     oct_status status = OCT_OK;
     oct_collection *collection = NULL;
     if (name_at(db, lower_bound(db, name), name))
-        return oct_fail(error, OCT_CONFLICT, "Collection `%.*s` already exists!",
-                        (int)name.bytes, name.at);
+        return oct_fail(error, OCT_CONFLICT, "Collection `%.*s` already exists!", (int)name.bytes,
+                        name.at);
     TRY(oct_db_check_owner(db, error));
     TRY(reserve(db, 1, error));
     TRY(oct_collection_new(db, name, db->next_number, &collection, error));
@@ -416,8 +428,8 @@ oct_status oct_maintain(oct_db *db, uint32_t budget_ms, bool *more, oct_error *e
     for (oct_collection *now = pin_next(db, &left); now; now = pin_next(db, &left)) {
         bool again = false;
         uint64_t time = host->monotonic_ns(host->self);
-        status = oct_collection_maintain(now, deadline > time ? deadline - time : 0, &again,
-                                         &problem);
+        status =
+            oct_collection_maintain(now, deadline > time ? deadline - time : 0, &again, &problem);
         oct_db_unpin(now);
         if (status != OCT_OK && first == OCT_OK) { /* the others get their turn all the same */
             first = status;

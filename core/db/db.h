@@ -12,7 +12,7 @@
 #include "octant/octant.h"
 #include "octant/request.h"
 
-/* ---- registry ------------------------------------------------------------------------- */
+/* ---- registry ------------------------------------------------------------------------ */
 
 /* CONFLICT when the name exists. The config is copied. Durable on return. */
 OCT_MUST_CHECK oct_status oct_db_create_collection(oct_db *db, oct_str name,
@@ -26,7 +26,7 @@ OCT_MUST_CHECK oct_status oct_db_list_collections(oct_db *db, oct_arena *arena,
                                                   const oct_str **names, uint32_t *count,
                                                   oct_error *error);
 
-/* ---- one collection -------------------------------------------------------------------- */
+/* ---- one collection ------------------------------------------------------------------ */
 
 typedef struct oct_collection oct_collection;
 

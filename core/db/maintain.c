@@ -9,7 +9,8 @@
  * only when.
  *
  * A merge is never published between a rotation and the end of its seal: the seal takes the
- * bitmaps of the rotation's view as the new `saved`, so that view's segments must still be there. */
+ * bitmaps of the rotation's view as the new `saved`, so that view's segments must still be there.
+ */
 #include <string.h>
 
 #include "db/collection.h"
@@ -24,15 +25,15 @@ enum {
     SOURCES_MAX = 32
 };
 
-/* ---- decisions ------------------------------------------------------------------------------ */
+/* ---- decisions ----------------------------------------------------------------------- */
 
 static bool active_is_full(const oct_collection *collection, const oct_view *view)
 {
     const oct_open_options *options = oct_db_options(collection->db);
-    uint32_t points = options->appendable_points_max ? options->appendable_points_max
-                                                     : APPENDABLE_POINTS;
-    uint64_t bytes = options->appendable_bytes_max ? options->appendable_bytes_max
-                                                   : APPENDABLE_BYTES;
+    uint32_t points =
+        options->appendable_points_max ? options->appendable_points_max : APPENDABLE_POINTS;
+    uint64_t bytes =
+        options->appendable_bytes_max ? options->appendable_bytes_max : APPENDABLE_BYTES;
     return view->entries[view->count - 1].count >= points ||
            oct_atomic_load(&collection->active_bytes) >= bytes;
 }
@@ -41,7 +42,8 @@ static uint32_t saved_count(const oct_view_entry *entry)
 {
     if (!entry->saved) return entry->count;
     uint32_t alive = 0;
-    for (uint32_t i = 0; i < entry->count; i++) alive += oct_bits_get(entry->saved->bits, i);
+    for (uint32_t i = 0; i < entry->count; i++)
+        alive += oct_bits_get(entry->saved->bits, i);
     return alive;
 }
 
@@ -101,7 +103,8 @@ typedef struct choice {
 static void insert_by_size(choice *list, uint32_t *sizes, uint32_t entry, uint32_t size)
 {
     uint32_t at = list->count;
-    while (at > 0 && sizes[at - 1] > size) at--;
+    while (at > 0 && sizes[at - 1] > size)
+        at--;
     if (at == SOURCES_MAX) return;
     uint32_t moved = MIN(list->count, SOURCES_MAX - 1) - at;
     memmove(&sizes[at + 1], &sizes[at], moved * sizeof *sizes);
@@ -135,7 +138,8 @@ static choice choose_merge(const oct_collection_config *config, const oct_view *
     bool all = (uint64_t)(total - largest) * MERGE_SHARE >= largest;
     if (segments > 1 && (all || segments > SEGMENTS_MAX)) {
         if (!all && list.count == segments) list.count--; /* leave the largest alone */
-        for (uint32_t i = 0; i < list.count; i++) list.alive += sizes[i];
+        for (uint32_t i = 0; i < list.count; i++)
+            list.alive += sizes[i];
         return list;
     }
     for (uint32_t i = 0; i < list.count; i++)
@@ -144,7 +148,7 @@ static choice choose_merge(const oct_collection_config *config, const oct_view *
     return (choice){ .count = 0 };
 }
 
-/* ---- rotation ------------------------------------------------------------------------------- */
+/* ---- rotation ------------------------------------------------------------------------ */
 
 static oct_status new_log(oct_collection *collection, uint64_t first, oct_log **out,
                           oct_error *error)
@@ -152,9 +156,8 @@ static oct_status new_log(oct_collection *collection, uint64_t first, oct_log **
     oct_status status = OCT_OK;
     char path[OCT_PATH_BYTES_MAX + 1];
     oct_log *log = NULL;
-    oct_wal_options options = {
-        .sync = oct_db_options(collection->db)->wal_sync == OCT_WAL_SYNC_ALWAYS
-    };
+    oct_wal_options options = { .sync = oct_db_options(collection->db)->wal_sync ==
+                                        OCT_WAL_SYNC_ALWAYS };
     *out = NULL;
     oct_collection_log_path(collection, first, path);
     TRY(oct_log_create(collection->alloc, &log, error));
@@ -184,22 +187,18 @@ done:
     return status;
 }
 
-/* Freeze the active segment. Under seal_mutex and writer, without a frozen one. The new log is
- * named in the manifest before anything is written to it. */
-static oct_status rotate(oct_collection *collection, oct_error *error)
+/* Begin the log file after `last`. It is named in the manifest before anything is written to it. */
+static oct_status switch_log(oct_collection *collection, uint64_t last, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_log *log = NULL;
-    oct_view *view = NULL;
-    uint64_t last = oct_wal_last_sequence(collection->log->wal);
-    ASSERT(!collection->rotation);
-    if (last < collection->log_files[collection->log_file_count - 1]) return OCT_OK; /* empty log */
     if (collection->log_file_count == OCT_LOGS_MAX)
         return oct_fail(error, OCT_LIMIT, "too many log files");
-    TRY(new_active(collection, &view, error));
     status = oct_wal_seal(collection->log->wal, error);
-    if (status == OCT_OK) status = new_log(collection, last + 1, &log, error);
-    else oct_collection_fail(collection, status, error);
+    if (status == OCT_OK)
+        status = new_log(collection, last + 1, &log, error);
+    else
+        oct_collection_fail(collection, status, error);
     TRY(status);
     collection->log_files[collection->log_file_count++] = last + 1;
     status = oct_state_write(collection, collection->view, collection->log_start, error);
@@ -208,20 +207,37 @@ static oct_status rotate(oct_collection *collection, oct_error *error)
         oct_collection_fail(collection, status, error);
         TRY(status);
     }
-    collection->rotation = oct_collection_view(collection);
     oct_log_unpin(collection->log);
     collection->log = log;
     log = NULL;
+done:
+    oct_log_unpin(log);
+    return status;
+}
+
+/* Freeze the active segment. Under seal_mutex and writer, without a frozen one. After a reopening
+ * the active segment holds the records of all log files, and the last of them may be empty: then
+ * it stays, and only the segment is new. */
+static oct_status rotate(oct_collection *collection, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_view *view = NULL;
+    uint64_t last = oct_wal_last_sequence(collection->log->wal);
+    ASSERT(!collection->rotation);
+    if (last < collection->log_start) return OCT_OK; /* nothing happened since */
+    TRY(new_active(collection, &view, error));
+    if (last >= collection->log_files[collection->log_file_count - 1])
+        TRY(switch_log(collection, last, error));
+    collection->rotation = oct_collection_view(collection);
     oct_atomic_store(&collection->active_bytes, 0);
     oct_collection_swap_view(collection, view);
     view = NULL;
 done:
-    oct_log_unpin(log);
     oct_view_unpin(view);
     return status;
 }
 
-/* ---- publishing ------------------------------------------------------------------------------- */
+/* ---- publishing ---------------------------------------------------------------------- */
 
 /* Mark in the new segment the points that are dead in `bitmap` of a source. */
 static oct_status map_dead(const oct_collection *collection, const oct_bitmap *bitmap,
@@ -231,8 +247,7 @@ static oct_status map_dead(const oct_collection *collection, const oct_bitmap *b
     for (uint32_t i = 0; bitmap && i < count; i++) {
         if (mapping[i] == UINT32_MAX || oct_bits_get(bitmap->bits, i)) continue;
         if (!*out) {
-            oct_status status =
-                oct_bitmap_create(collection->alloc, NULL, new_count, out, error);
+            oct_status status = oct_bitmap_create(collection->alloc, NULL, new_count, out, error);
             if (status != OCT_OK) return status;
         }
         oct_bits_clear((*out)->bits, mapping[i]);
@@ -243,7 +258,8 @@ static oct_status map_dead(const oct_collection *collection, const oct_bitmap *b
 static uint32_t count_alive(const oct_bitmap *bitmap, uint32_t count)
 {
     uint32_t alive = 0;
-    for (uint32_t i = 0; bitmap && i < count; i++) alive += oct_bits_get(bitmap->bits, i);
+    for (uint32_t i = 0; bitmap && i < count; i++)
+        alive += oct_bits_get(bitmap->bits, i);
     return bitmap ? alive : count;
 }
 
@@ -255,15 +271,16 @@ static oct_status make_entry(oct_collection *collection, oct_sealed *sealed, oct
     *entry = (oct_view_entry){ .sealed = sealed, .alive = alive, .saved = saved };
     entry->count = sealed->count;
     entry->alive_count = count_alive(alive, sealed->count);
-    oct_status status = oct_fields_create(sealed, schema->fields, schema->count, NULL,
-                                          &entry->fields, error);
+    oct_status status =
+        oct_fields_create(sealed, schema->fields, schema->count, NULL, &entry->fields, error);
     return status;
 }
 
 static uint32_t find_sealed(const oct_view *view, const oct_sealed *sealed)
 {
     uint32_t i = 0;
-    while (i < view->count && view->entries[i].sealed != sealed) i++;
+    while (i < view->count && view->entries[i].sealed != sealed)
+        i++;
     return i;
 }
 
@@ -335,7 +352,8 @@ static void save_bitmaps(oct_view *view, const oct_view *rotation)
 static uint32_t find_memory(const oct_view *view, const oct_memory_segment *memory)
 {
     uint32_t i = 0;
-    while (i < view->count && view->entries[i].memory != memory) i++;
+    while (i < view->count && view->entries[i].memory != memory)
+        i++;
     ASSERT(i < view->count);
     return i;
 }
@@ -406,7 +424,8 @@ static oct_status publish_merge(oct_collection *collection, oct_error *error)
     status = publish(collection, view, collection->log_start, error);
     view = NULL;
     TRY(status);
-    for (uint32_t s = 0; s < task->source_count; s++) oct_sealed_doom(task->sources[s]);
+    for (uint32_t s = 0; s < task->source_count; s++)
+        oct_sealed_doom(task->sources[s]);
 done:
     if (sealed) oct_sealed_doom(sealed);
     release(sealed, alive, saved);
@@ -414,7 +433,7 @@ done:
     return status;
 }
 
-/* ---- steps ---------------------------------------------------------------------------------- */
+/* ---- steps --------------------------------------------------------------------------- */
 
 static void end_task(oct_task *task)
 {
@@ -577,8 +596,10 @@ bool oct_collection_has_work(oct_collection *collection)
     bool work = false;
     oct_mutex_lock(&collection->seal_mutex);
     oct_mutex_lock(&collection->writer);
-    if (collection->problem != OCT_OK) work = collection->reopen;
-    else if (collection->rotation) work = true;
+    if (collection->problem != OCT_OK)
+        work = collection->reopen;
+    else if (collection->rotation)
+        work = true;
     else if (collection->view)
         work = should_rotate(collection, collection->view) ||
                (choose_merge(collection->config, collection->view).count > 0 &&

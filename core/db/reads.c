@@ -84,7 +84,7 @@ done:
     return status;
 }
 
-/* ---- describe ------------------------------------------------------------------------------- */
+/* ---- describe ------------------------------------------------------------------------ */
 
 /* Points of a memory segment, which has no index, that an index would hold a value of. */
 static oct_status count_values(const oct_view_entry *entry, const oct_field_config *config,
@@ -117,8 +117,8 @@ done:
     return status;
 }
 
-static oct_status describe_fields(const oct_view *view, oct_arena *arena,
-                                  oct_collection_info *out, oct_error *error)
+static oct_status describe_fields(const oct_view *view, oct_arena *arena, oct_collection_info *out,
+                                  oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_field_info *fields = NULL;

@@ -27,7 +27,7 @@ STATIC_ASSERT(OCT_WRITE_UPSERT == 0 && OCT_WRITE_DELETE_INDEX == 9, "log record 
 
 enum { ID_BYTES = 17 };
 
-/* ---- writing ------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------- */
 
 static oct_status put_id(oct_buf *out, oct_point_id id, oct_error *error)
 {
@@ -60,7 +60,8 @@ static oct_status put_ids(oct_buf *out, const oct_change *change, oct_error *err
 {
     oct_status status = OCT_OK;
     TRY(oct_buf_append_u32(out, change->id_count, error));
-    for (uint32_t i = 0; i < change->id_count; i++) TRY(put_id(out, change->ids[i], error));
+    for (uint32_t i = 0; i < change->id_count; i++)
+        TRY(put_id(out, change->ids[i], error));
 done:
     return status;
 }
@@ -82,9 +83,11 @@ oct_status oct_record_write(const oct_change *change, const oct_collection_confi
     TRY(oct_buf_append_u8(out, (uint8_t)(change->kind + 1), error));
     switch (change->kind) {
     case OCT_WRITE_UPSERT:
-    case OCT_WRITE_UPDATE_VECTORS: return put_points(out, change, config, error);
+    case OCT_WRITE_UPDATE_VECTORS:
+        return put_points(out, change, config, error);
     case OCT_WRITE_DELETE:
-    case OCT_WRITE_CLEAR_PAYLOAD: return put_ids(out, change, error);
+    case OCT_WRITE_CLEAR_PAYLOAD:
+        return put_ids(out, change, error);
     case OCT_WRITE_SET_PAYLOAD:
         TRY(put_ids(out, change, error));
         TRY(oct_buf_append_str(out, change->payload, error));
@@ -102,13 +105,14 @@ oct_status oct_record_write(const oct_change *change, const oct_collection_confi
         TRY(oct_buf_append_str(out, change->field.key, error));
         TRY(oct_buf_append_u8(out, (uint8_t)change->field.type, error));
         return oct_buf_append_str(out, change->field.params, error);
-    case OCT_WRITE_DELETE_INDEX: return oct_buf_append_str(out, change->field.key, error);
+    case OCT_WRITE_DELETE_INDEX:
+        return oct_buf_append_str(out, change->field.key, error);
     }
 done:
     return status;
 }
 
-/* ---- reading ------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------- */
 
 static oct_status get_id(oct_reader *in, oct_point_id *id, oct_error *error)
 {
@@ -138,8 +142,8 @@ static oct_status get_points(oct_arena *arena, oct_reader *in, const oct_collect
 {
     oct_status status = OCT_OK;
     oct_slot *points = NULL;
-    uint64_t all = config->vector_count == 64 ? UINT64_MAX
-                                              : (UINT64_C(1) << config->vector_count) - 1;
+    uint64_t all =
+        config->vector_count == 64 ? UINT64_MAX : (UINT64_C(1) << config->vector_count) - 1;
     TRY(get_count(in, ID_BYTES + 8, &out->point_count, error));
     TRY(oct_arena_array(arena, out->point_count, sizeof *points, &points, error));
     for (uint32_t i = 0; i < out->point_count; i++) {
@@ -168,7 +172,8 @@ static oct_status get_ids(oct_arena *arena, oct_reader *in, oct_change *out, oct
     oct_point_id *ids = NULL;
     TRY(get_count(in, ID_BYTES, &out->id_count, error));
     TRY(oct_arena_array(arena, out->id_count, sizeof *ids, &ids, error));
-    for (uint32_t i = 0; i < out->id_count; i++) TRY(get_id(in, &ids[i], error));
+    for (uint32_t i = 0; i < out->id_count; i++)
+        TRY(get_id(in, &ids[i], error));
     out->ids = ids;
 done:
     return status;
@@ -180,7 +185,8 @@ static oct_status get_keys(oct_arena *arena, oct_reader *in, oct_change *out, oc
     oct_str *keys = NULL;
     TRY(get_count(in, 4, &out->key_count, error));
     TRY(oct_arena_array(arena, out->key_count, sizeof *keys, &keys, error));
-    for (uint32_t i = 0; i < out->key_count; i++) TRY(oct_read_str(in, &keys[i], "a key", error));
+    for (uint32_t i = 0; i < out->key_count; i++)
+        TRY(oct_read_str(in, &keys[i], "a key", error));
     out->keys = keys;
 done:
     return status;
@@ -214,10 +220,16 @@ oct_status oct_record_read(oct_arena *arena, oct_str record, const oct_collectio
     out->kind = (oct_write_kind)(kind - 1);
     switch (out->kind) {
     case OCT_WRITE_UPSERT:
-    case OCT_WRITE_UPDATE_VECTORS: TRY(get_points(arena, &in, config, out, error)); break;
+    case OCT_WRITE_UPDATE_VECTORS:
+        TRY(get_points(arena, &in, config, out, error));
+        break;
     case OCT_WRITE_CREATE_INDEX:
-    case OCT_WRITE_DELETE_INDEX: TRY(get_field(&in, out, error)); break;
-    default: TRY(get_ids(arena, &in, out, error)); break;
+    case OCT_WRITE_DELETE_INDEX:
+        TRY(get_field(&in, out, error));
+        break;
+    default:
+        TRY(get_ids(arena, &in, out, error));
+        break;
     }
     if (out->kind == OCT_WRITE_SET_PAYLOAD || out->kind == OCT_WRITE_OVERWRITE_PAYLOAD)
         TRY(oct_read_str(&in, &out->payload, "a payload", error));

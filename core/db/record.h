@@ -19,12 +19,12 @@ typedef struct oct_change {
     uint32_t point_count;
     const oct_point_id *ids; /* the other point operations */
     uint32_t id_count;
-    uint64_t vectors;        /* DELETE_VECTORS: mask */
-    oct_str payload;         /* SET_PAYLOAD, OVERWRITE_PAYLOAD */
-    oct_str payload_key;     /* SET_PAYLOAD; "" = top */
-    const oct_str *keys;     /* DELETE_PAYLOAD */
+    uint64_t vectors;    /* DELETE_VECTORS: mask */
+    oct_str payload;     /* SET_PAYLOAD, OVERWRITE_PAYLOAD */
+    oct_str payload_key; /* SET_PAYLOAD; "" = top */
+    const oct_str *keys; /* DELETE_PAYLOAD */
     uint32_t key_count;
-    oct_field_config field;  /* CREATE_INDEX; DELETE_INDEX (key) */
+    oct_field_config field; /* CREATE_INDEX; DELETE_INDEX (key) */
 } oct_change;
 
 /* Append the record. LIMIT, NOMEM. */

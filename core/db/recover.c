@@ -21,7 +21,7 @@ static oct_wal_options wal_options(const oct_collection *collection)
                               .read_only = options->read_only };
 }
 
-/* ---- directories ---------------------------------------------------------------------------- */
+/* ---- directories --------------------------------------------------------------------- */
 
 typedef struct name_list {
     const oct_alloc *alloc;
@@ -113,7 +113,7 @@ done:
     return status;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------- */
 
 /* A view with a new, empty active segment behind `view`'s entries. Takes over `view`. */
 static oct_status add_active(oct_collection *collection, oct_view **view, oct_error *error)
@@ -149,14 +149,13 @@ static oct_status replay_record(void *arg, uint64_t sequence, oct_str record, oc
     TRY(oct_record_read(&now->arena, record, now->collection->config, &change, error));
     status = oct_apply_logged(now->collection, &now->arena, &change, sequence, error);
     if (status == OCT_NOT_FOUND) /* it was there when the record was written */
-        status = oct_fail(error, OCT_CORRUPT, "log record %" PRIu64 ": its point is missing",
-                          sequence);
+        status =
+            oct_fail(error, OCT_CORRUPT, "log record %" PRIu64 ": its point is missing", sequence);
 done:
     return status;
 }
 
-static oct_status open_log(oct_collection *collection, uint32_t file, replay *now,
-                           oct_error *error)
+static oct_status open_log(oct_collection *collection, uint32_t file, replay *now, oct_error *error)
 {
     oct_status status = OCT_OK;
     char path[OCT_PATH_BYTES_MAX + 1];
@@ -204,7 +203,7 @@ done:
     return status;
 }
 
-/* ---- creating --------------------------------------------------------------------------------- */
+/* ---- creating ------------------------------------------------------------------------ */
 
 oct_status oct_collection_create_files(oct_collection *collection,
                                        const oct_collection_config *config, oct_error *error)

@@ -25,7 +25,7 @@ static void prefix_of(const oct_collection *collection, char prefix[PREFIX_BYTES
     memcpy(prefix + at, "/manifest", sizeof "/manifest");
 }
 
-/* ---- writing ------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------- */
 
 static oct_status put_config(const oct_collection *collection, oct_buf *body, oct_error *error)
 {
@@ -84,7 +84,8 @@ static oct_status put_segments(const oct_collection *collection, oct_buf *body,
 {
     oct_status status = OCT_OK;
     uint32_t count = 0;
-    for (uint32_t i = 0; i < view->count; i++) count += view->entries[i].sealed != NULL;
+    for (uint32_t i = 0; i < view->count; i++)
+        count += view->entries[i].sealed != NULL;
     TRY(oct_buf_append_u32(body, count, error));
     for (uint32_t i = 0; i < view->count; i++) {
         const oct_view_entry *entry = &view->entries[i];
@@ -127,7 +128,7 @@ done:
     return status;
 }
 
-/* ---- reading ------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------- */
 
 static oct_status corrupt(const oct_collection *collection, const char *what, oct_error *error)
 {
@@ -221,7 +222,8 @@ static oct_status get_saved(oct_collection *collection, oct_reader *in, const ui
     TRY(oct_array_resize(collection->alloc, &dead, 0, set.count, sizeof *dead, error));
     oct_idset_members(&set, dead);
     TRY(oct_bitmap_create(collection->alloc, NULL, entry->count, &entry->saved, error));
-    for (uint32_t i = 0; i < set.count; i++) oct_bits_clear(entry->saved->bits, dead[i]);
+    for (uint32_t i = 0; i < set.count; i++)
+        oct_bits_clear(entry->saved->bits, dead[i]);
     entry->alive = oct_bitmap_pin(entry->saved);
 done:
     oct_free(collection->alloc, dead, set.count * sizeof *dead);

@@ -15,7 +15,7 @@
 #include "segment/layout.h"
 #include "simd/metric.h"
 
-/* ---- distinct ids ----------------------------------------------------------------------------- */
+/* ---- distinct ids -------------------------------------------------------------------- */
 
 typedef struct numbered_id {
     oct_point_id id;
@@ -45,7 +45,8 @@ static void sift_down(numbered_id *heap, uint32_t root, uint32_t count)
 /* Sort by id and keep the last index of each id; returns how many are left. In place, no memory. */
 static uint32_t make_distinct(numbered_id *list, uint32_t count)
 {
-    for (uint32_t i = count / 2; i-- > 0;) sift_down(list, i, count);
+    for (uint32_t i = count / 2; i-- > 0;)
+        sift_down(list, i, count);
     for (uint32_t end = count; end > 1; end--) {
         numbered_id swap = list[0];
         list[0] = list[end - 1];
@@ -60,7 +61,7 @@ static uint32_t make_distinct(numbered_id *list, uint32_t count)
     return kept;
 }
 
-/* ---- conditions ------------------------------------------------------------------------------- */
+/* ---- conditions ---------------------------------------------------------------------- */
 
 typedef struct condition {
     const oct_reading *reading;
@@ -85,7 +86,7 @@ done:
     return status;
 }
 
-/* ---- points ------------------------------------------------------------------------------- */
+/* ---- points -------------------------------------------------------------------------- */
 
 /* Check a point's vectors and lay them out as in a slot, prepared for their metrics. */
 static oct_status resolve_point(const oct_reading *reading, const oct_point *point, oct_slot *out,
@@ -159,14 +160,15 @@ static oct_status resolve_ids(const oct_reading *reading, const oct_points_selec
     for (uint32_t i = 0; i < selector->id_count; i++)
         order[i] = (numbered_id){ selector->ids[i], i };
     out->id_count = make_distinct(order, selector->id_count);
-    for (uint32_t i = 0; i < out->id_count; i++) ids[i] = order[i].id;
+    for (uint32_t i = 0; i < out->id_count; i++)
+        ids[i] = order[i].id;
     out->ids = ids;
 done:
     return status;
 }
 
-static oct_status resolve_names(const oct_reading *reading, const oct_write *write,
-                                oct_change *out, oct_error *error)
+static oct_status resolve_names(const oct_reading *reading, const oct_write *write, oct_change *out,
+                                oct_error *error)
 {
     for (uint32_t i = 0; i < write->key_count; i++) {
         uint32_t v = oct_layout_find(reading->config, write->keys[i]);
@@ -189,10 +191,14 @@ static oct_status resolve(const oct_reading *reading, const oct_write *write, oc
                          .field = write->field };
     switch (write->kind) {
     case OCT_WRITE_UPSERT:
-    case OCT_WRITE_UPDATE_VECTORS: return resolve_points(reading, write, out, error);
+    case OCT_WRITE_UPDATE_VECTORS:
+        return resolve_points(reading, write, out, error);
     case OCT_WRITE_CREATE_INDEX:
-    case OCT_WRITE_DELETE_INDEX: return OCT_OK;
-    case OCT_WRITE_DELETE_VECTORS: TRY(resolve_names(reading, write, out, error)); break;
+    case OCT_WRITE_DELETE_INDEX:
+        return OCT_OK;
+    case OCT_WRITE_DELETE_VECTORS:
+        TRY(resolve_names(reading, write, out, error));
+        break;
     case OCT_WRITE_DELETE_PAYLOAD:
         out->keys = write->keys;
         out->key_count = write->key_count;
@@ -200,19 +206,19 @@ static oct_status resolve(const oct_reading *reading, const oct_write *write, oc
     case OCT_WRITE_DELETE:
     case OCT_WRITE_SET_PAYLOAD:
     case OCT_WRITE_OVERWRITE_PAYLOAD:
-    case OCT_WRITE_CLEAR_PAYLOAD: break;
+    case OCT_WRITE_CLEAR_PAYLOAD:
+        break;
     }
     TRY(resolve_ids(reading, &write->selector, out, error));
 done:
     return status;
 }
 
-/* ---- the write ------------------------------------------------------------------------------ */
+/* ---- the write ----------------------------------------------------------------------- */
 
 /* Resolve and apply under the writer lock; *log is pinned for the wait. */
-static oct_status write_locked(oct_collection *collection, oct_arena *arena,
-                               const oct_write *write, uint64_t *sequence, oct_log **log,
-                               oct_error *error)
+static oct_status write_locked(oct_collection *collection, oct_arena *arena, const oct_write *write,
+                               uint64_t *sequence, oct_log **log, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_change change;
@@ -249,8 +255,10 @@ oct_status oct_collection_write(oct_collection *collection, oct_arena *arena,
     status = oct_wal_commit(log->wal, sequence, error);
     if (status != OCT_OK) {
         oct_error cause;
-        if (error) cause = *error;
-        else (void)oct_fail(&cause, status, "the log could not be written");
+        if (error)
+            cause = *error;
+        else
+            (void)oct_fail(&cause, status, "the log could not be written");
         oct_mutex_lock(&collection->writer);
         if (collection->log == log) oct_collection_fail(collection, status, &cause);
         oct_mutex_unlock(&collection->writer);

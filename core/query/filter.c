@@ -14,7 +14,7 @@
 #include "model/scalar.h"
 #include "query/filter_program.h"
 
-/* ---- conditions on a field -------------------------------------------------------------- */
+/* ---- conditions on a field ----------------------------------------------------------- */
 
 /* The scalar that could equal a value; false when no scalar can. */
 static bool scalar_of(const oct_json *value, oct_scalar *out)
@@ -112,7 +112,7 @@ bool oct_filter_step_holds(const oct_filter_step *step, const oct_json *payload)
     return empty ? !search.found : search.found;
 }
 
-/* ---- points ----------------------------------------------------------------------------- */
+/* ---- points -------------------------------------------------------------------------- */
 
 /* A point under test: what was not needed yet is not there. */
 typedef struct point_test {

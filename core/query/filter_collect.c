@@ -38,7 +38,7 @@ typedef struct set_collector {
 
 STATIC_ASSERT(OCT_FILTER_CONDITIONS_MAX <= UINT16_MAX, "counts per point are u16");
 
-/* ---- sets ------------------------------------------------------------------------------- */
+/* ---- sets ---------------------------------------------------------------------------- */
 
 static oct_status sets_reserve(set_collector *collector, two_sets *sets, oct_error *error)
 {
@@ -80,7 +80,7 @@ static void sets_subtract(two_sets into, two_sets with, size_t words)
     }
 }
 
-/* ---- conditions ------------------------------------------------------------------------- */
+/* ---- conditions ---------------------------------------------------------------------- */
 
 static oct_status collect_program(set_collector *collector, const oct_filter_program *program,
                                   two_sets out, oct_error *error);
@@ -120,7 +120,7 @@ static oct_status collect_step(set_collector *collector, const oct_filter_step *
     return OCT_OK;
 }
 
-/* ---- clauses: each narrows *into, the sets of the filter so far ------------------------- */
+/* ---- clauses: each narrows *into, the sets of the filter so far ---------------------- */
 
 static oct_status narrow_must(set_collector *collector, const oct_filter_program *program,
                               two_sets into, oct_error *error)
@@ -208,7 +208,7 @@ done:
     return status;
 }
 
-/* ---- the whole -------------------------------------------------------------------------- */
+/* ---- the whole ----------------------------------------------------------------------- */
 
 /* Take away the points that do not count, and the bits behind the last point. */
 static void keep_alive(const oct_filter_source *source, uint64_t *bits, size_t words)

@@ -54,7 +54,7 @@ static void offer(search_job *job, float score, oct_location at)
     (void)oct_rank_push(&job->rank, item); /* a refusal says nothing about the next one */
 }
 
-/* ---- the query's vector ----------------------------------------------------------------- */
+/* ---- the query's vector -------------------------------------------------------------- */
 
 /* Find the stored point that is the query and its vector. */
 static oct_status find_point(search_job *job, const float **row, oct_error *error)
@@ -108,7 +108,7 @@ done:
     return status;
 }
 
-/* ---- segments --------------------------------------------------------------------------- */
+/* ---- segments ------------------------------------------------------------------------ */
 
 static void search_memory(search_job *job, uint32_t index, const oct_selection *selection)
 {
@@ -167,7 +167,7 @@ done:
     return status;
 }
 
-/* ---- the whole view --------------------------------------------------------------------- */
+/* ---- the whole view ------------------------------------------------------------------ */
 
 static oct_status search_view(search_job *job, oct_error *error)
 {

@@ -8,7 +8,7 @@
  * that a view of many segments needs no more memory than its largest. */
 #include "query/source.h"
 
-/* ---- parts of a point ------------------------------------------------------------------- */
+/* ---- parts of a point ---------------------------------------------------------------- */
 
 oct_point_id oct_entry_id(const oct_view_entry *entry, uint32_t offset)
 {
@@ -38,7 +38,7 @@ oct_status oct_entry_vector(const oct_view_entry *entry, uint32_t offset, uint32
     return OCT_OK;
 }
 
-/* ---- as filters see it ------------------------------------------------------------------ */
+/* ---- as filters see it --------------------------------------------------------------- */
 
 static oct_status source_payload(void *self, uint32_t offset, oct_str *out, oct_error *error)
 {
@@ -75,7 +75,7 @@ oct_filter_source oct_entry_source(const oct_view_entry *entry)
                                 .field = entry->fields ? source_field : NULL };
 }
 
-/* ---- selections ------------------------------------------------------------------------- */
+/* ---- selections ---------------------------------------------------------------------- */
 
 oct_status oct_selecting_begin(oct_selecting *selecting, const oct_reading *reading,
                                const oct_filter *filter, oct_error *error)

@@ -8,7 +8,7 @@
 #include "query/filter.h"
 #include "query/read.h"
 
-/* ---- parts of a point ------------------------------------------------------------------- */
+/* ---- parts of a point ---------------------------------------------------------------- */
 
 oct_point_id oct_entry_id(const oct_view_entry *entry, uint32_t offset);
 uint64_t oct_entry_version(const oct_view_entry *entry, uint32_t offset);
@@ -22,7 +22,7 @@ OCT_MUST_CHECK oct_status oct_entry_vector(const oct_view_entry *entry, uint32_t
 /* The entry as filters see it. Borrows `entry`, which must not move. */
 oct_filter_source oct_entry_source(const oct_view_entry *entry);
 
-/* ---- selections ------------------------------------------------------------------------- */
+/* ---- selections ---------------------------------------------------------------------- */
 
 /* The points of one entry that live and pass a filter. */
 typedef struct oct_selection {

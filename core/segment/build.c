@@ -57,15 +57,14 @@ struct oct_build {
     bool done;
 };
 
-/* ---- reading sources ---------------------------------------------------------------------- */
+/* ---- reading sources ----------------------------------------------------------------- */
 
 static const oct_bitmap *living(const oct_view_entry *source)
 {
     return source->sealed ? source->saved : source->alive;
 }
 
-static oct_status payload_of(const oct_build *build, uint32_t point, oct_str *out,
-                             oct_error *error)
+static oct_status payload_of(const oct_build *build, uint32_t point, oct_str *out, oct_error *error)
 {
     const item *it = &build->items[point];
     const oct_view_entry *source = &build->sources[it->source];
@@ -92,7 +91,7 @@ static bool has_row(const oct_build *build, uint32_t point, uint32_t v)
     return (oct_memory_slot(source->memory, it->offset)->present >> v) & 1;
 }
 
-/* ---- planning ----------------------------------------------------------------------------- */
+/* ---- planning ------------------------------------------------------------------------ */
 
 static oct_point_id source_id(const oct_view_entry *source, uint32_t offset)
 {
@@ -118,8 +117,7 @@ static void merge_runs(const item *from, item *to, size_t start, size_t middle, 
 {
     size_t a = start, b = middle;
     for (size_t k = start; k < end; k++) {
-        bool left = a < middle &&
-                    (b >= end || oct_point_id_compare(from[a].id, from[b].id) <= 0);
+        bool left = a < middle && (b >= end || oct_point_id_compare(from[a].id, from[b].id) <= 0);
         to[k] = left ? from[a++] : from[b++];
     }
 }
@@ -161,7 +159,7 @@ static oct_status number_points(oct_build *build, oct_error *error)
     return OCT_OK;
 }
 
-/* ---- per-point stages ------------------------------------------------------------------- */
+/* ---- per-point stages ---------------------------------------------------------------- */
 
 static oct_status emit_u64(oct_build *build, uint64_t value, oct_error *error)
 {
@@ -183,8 +181,9 @@ static oct_status emit_version(oct_build *build, uint32_t point, oct_error *erro
 {
     const item *it = &build->items[point];
     const oct_view_entry *source = &build->sources[it->source];
-    return emit_u64(build, source->sealed ? source->sealed->versions[it->offset]
-                                          : oct_memory_slot(source->memory, it->offset)->version,
+    return emit_u64(build,
+                    source->sealed ? source->sealed->versions[it->offset]
+                                   : oct_memory_slot(source->memory, it->offset)->version,
                     error);
 }
 
@@ -247,12 +246,14 @@ static oct_status gather_row(oct_build *build, uint32_t point, oct_error *error)
     oct_status status = row_of(build, point, v, &row, error);
     if (status != OCT_OK) return status;
     float *target = build->rows + (size_t)point * size;
-    if (row) memcpy(target, row, size * sizeof(float));
-    else memset(target, 0, size * sizeof(float));
+    if (row)
+        memcpy(target, row, size * sizeof(float));
+    else
+        memset(target, 0, size * sizeof(float));
     return OCT_OK;
 }
 
-/* ---- whole-section stages ------------------------------------------------------------------ */
+/* ---- whole-section stages ------------------------------------------------------------ */
 
 static oct_status write_meta(oct_build *build, oct_error *error)
 {
@@ -307,14 +308,17 @@ done:
     return status;
 }
 
-/* ---- graphs --------------------------------------------------------------------------------- */
+/* ---- graphs -------------------------------------------------------------------------- */
 
 static size_t rows_bytes(const oct_build *build, uint32_t v)
 {
     return (size_t)build->count * build->request.config->vectors[v].size * sizeof(float);
 }
 
-static size_t present_bytes(const oct_build *build) { return oct_bits_words(build->count) * 8; }
+static size_t present_bytes(const oct_build *build)
+{
+    return oct_bits_words(build->count) * 8;
+}
 
 static void free_graph(oct_build *build, uint32_t v)
 {
@@ -400,7 +404,7 @@ done:
     return status;
 }
 
-/* ---- stages --------------------------------------------------------------------------------- */
+/* ---- stages -------------------------------------------------------------------------- */
 
 static oct_status add_stage(oct_build *build, uint32_t kind, uint32_t index, stage_function emit,
                             oct_error *error)
@@ -533,7 +537,7 @@ done:
     return status;
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------- */
 
 static oct_status pin_sources(oct_build *build, oct_error *error)
 {
@@ -615,9 +619,15 @@ oct_sealed *oct_build_take(oct_build *build)
     return sealed;
 }
 
-const uint32_t *oct_build_mapping(const oct_build *build, uint32_t s) { return build->mappings[s]; }
+const uint32_t *oct_build_mapping(const oct_build *build, uint32_t s)
+{
+    return build->mappings[s];
+}
 
-uint32_t oct_build_point_count(const oct_build *build) { return build->count; }
+uint32_t oct_build_point_count(const oct_build *build)
+{
+    return build->count;
+}
 
 float oct_build_progress(const oct_build *build)
 {

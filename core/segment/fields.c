@@ -99,7 +99,8 @@ oct_status oct_fields_create(const oct_sealed *segment, const oct_field_config *
 {
     oct_status status = OCT_OK;
     size_t bytes = sizeof(oct_fields) + count * sizeof(oct_fields_item);
-    for (uint32_t i = 0; i < count; i++) bytes += schema[i].key.bytes;
+    for (uint32_t i = 0; i < count; i++)
+        bytes += schema[i].key.bytes;
     *out = NULL;
     oct_fields *fields = oct_new_zeroed(segment->host->alloc, bytes);
     if (!fields) return oct_fail_nomem(error, "payload indexes");
@@ -132,7 +133,8 @@ oct_fields *oct_fields_pin(oct_fields *fields)
 void oct_fields_unpin(oct_fields *fields)
 {
     if (!fields || oct_atomic_subtract(&fields->references, 1) > 0) return;
-    for (uint32_t i = 0; i < fields->count; i++) bytes_unpin(fields->items[i].owned);
+    for (uint32_t i = 0; i < fields->count; i++)
+        bytes_unpin(fields->items[i].owned);
     oct_free(fields->alloc, fields, fields->bytes);
 }
 

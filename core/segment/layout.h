@@ -15,11 +15,13 @@ STATIC_ASSERT(OCT_NAMED_VECTORS_MAX <= 64, "the presence mask is one word");
 static inline uint32_t oct_layout_find(const oct_collection_config *config, oct_str name)
 {
     uint32_t v = 0;
-    while (v < config->vector_count && !oct_str_equal(config->vectors[v].name, name)) v++;
+    while (v < config->vector_count && !oct_str_equal(config->vectors[v].name, name))
+        v++;
     return v;
 }
 
-/* Floats in front of vector `v` (up to vector_count: all) of a point that has those in `present`. */
+/* Floats in front of vector `v` (up to vector_count: all) of a point that has those in `present`.
+ */
 static inline size_t oct_layout_floats(const oct_collection_config *config, uint64_t present,
                                        uint32_t v)
 {

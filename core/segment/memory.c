@@ -113,8 +113,10 @@ oct_status oct_memory_prepare(oct_memory_segment *segment, uint32_t from, oct_er
     oct_status status = OCT_OK;
     size_t numbers = 0, uuids = 0;
     for (uint32_t i = from; i < segment->staged; i++) {
-        if (slot_at(segment, i)->id.is_uuid) uuids++;
-        else numbers++;
+        if (slot_at(segment, i)->id.is_uuid)
+            uuids++;
+        else
+            numbers++;
     }
     oct_mutex_lock(&segment->map_mutex);
     if (numbers) status = oct_map_reserve(&segment->numbers, numbers, error);
@@ -146,7 +148,8 @@ uint32_t oct_memory_find(oct_memory_segment *segment, oct_point_id id, uint32_t 
     oct_mutex_lock(&segment->map_mutex);
     const uint32_t *newest = oct_map_get(map_of(segment, id), id.high, id.low);
     uint32_t slot = newest ? *newest : OCT_SLOT_NONE;
-    while (slot != OCT_SLOT_NONE && slot >= count) slot = slot_at(segment, slot)->previous;
+    while (slot != OCT_SLOT_NONE && slot >= count)
+        slot = slot_at(segment, slot)->previous;
     oct_mutex_unlock(&segment->map_mutex);
     return slot;
 }

@@ -38,8 +38,8 @@ typedef struct oct_memory_segment {
     oct_atomic_u64 references;
     oct_slot **chunks; /* [chunk_count] of SLOTS_PER_CHUNK; allocated as needed */
     uint32_t chunk_capacity;
-    uint32_t staged;  /* slots written, published or not */
-    oct_arena arena;  /* vectors and payloads */
+    uint32_t staged; /* slots written, published or not */
+    oct_arena arena; /* vectors and payloads */
     oct_mutex map_mutex;
     oct_map numbers, uuids; /* id -> newest published slot */
 } oct_memory_segment;

@@ -3,13 +3,12 @@
  * sealed.c - opening and reading a sealed segment.
  *
  * META: u32 version (0), u32 point count, u32 count of numeric ids, u32 vector count, u32 field
- *       count; per vector: name (u32 length, bytes), u32 size, u32 metric; per field: key, u32 type.
- * ID_LOW u64[points], ID_HIGH u64[points - numbers]: strictly ascending in the order of point ids,
- *       numbers first. VERSIONS u64[points].
- * PAYLOAD_END u64[points], never falling; the payload of point i is PAYLOADS[end(i-1) .. end(i)).
- * VECTORS(v) f32[points][size]; absent points have zero rows. PRESENT(v): one bit per point in
- *       whole u64 words, unused bits zero.
- * GRAPH(v): see index/hnsw.c. FIELD(f): see index/field.c.
+ *       count; per vector: name (u32 length, bytes), u32 size, u32 metric; per field: key, u32
+ * type. ID_LOW u64[points], ID_HIGH u64[points - numbers]: strictly ascending in the order of point
+ * ids, numbers first. VERSIONS u64[points]. PAYLOAD_END u64[points], never falling; the payload of
+ * point i is PAYLOADS[end(i-1) .. end(i)). VECTORS(v) f32[points][size]; absent points have zero
+ * rows. PRESENT(v): one bit per point in whole u64 words, unused bits zero. GRAPH(v): see
+ * index/hnsw.c. FIELD(f): see index/field.c.
  *
  * A file is valid for a collection when its vectors are those of the config, in order. Payload
  * indexes are derived data: what the file lacks, oct_fields_create builds. */
@@ -30,7 +29,8 @@ void oct_sealed_path(char *path, const char *directory, uint64_t number)
     memcpy(path, directory, at);
     memcpy(path + at, "/s-", 3);
     at += 3;
-    for (int shift = 60; shift >= 0; shift -= 4) path[at++] = digits[(number >> shift) & 15];
+    for (int shift = 60; shift >= 0; shift -= 4)
+        path[at++] = digits[(number >> shift) & 15];
     path[at] = '\0';
 }
 
@@ -53,7 +53,7 @@ static oct_status load_items(oct_sealed *segment, uint32_t kind, size_t count, s
     return OCT_OK;
 }
 
-/* ---- meta ------------------------------------------------------------------------------- */
+/* ---- meta ---------------------------------------------------------------------------- */
 
 static oct_status check_vectors(oct_sealed *segment, oct_reader *reader,
                                 const oct_collection_config *config, oct_error *error)
@@ -126,7 +126,7 @@ done:
     return status;
 }
 
-/* ---- ids and payloads --------------------------------------------------------------------- */
+/* ---- ids and payloads ---------------------------------------------------------------- */
 
 oct_point_id oct_sealed_id(const oct_sealed *segment, uint32_t offset)
 {
@@ -142,8 +142,10 @@ uint32_t oct_sealed_lower_bound(const oct_sealed *segment, oct_point_id id)
     uint32_t end = id.is_uuid ? segment->count : segment->number_count;
     while (first < end) {
         uint32_t middle = first + (end - first) / 2;
-        if (oct_point_id_compare(oct_sealed_id(segment, middle), id) < 0) first = middle + 1;
-        else end = middle;
+        if (oct_point_id_compare(oct_sealed_id(segment, middle), id) < 0)
+            first = middle + 1;
+        else
+            end = middle;
     }
     return first;
 }
@@ -198,7 +200,7 @@ oct_status oct_sealed_payload(const oct_sealed *segment, uint32_t offset, oct_st
     return oct_container_touch(segment->container, out->at, out->bytes, error);
 }
 
-/* ---- vectors ------------------------------------------------------------------------------ */
+/* ---- vectors ------------------------------------------------------------------------- */
 
 static oct_status touch_rows(void *container, const void *at, size_t bytes, oct_error *error)
 {
@@ -248,8 +250,8 @@ done:
     return status;
 }
 
-oct_status oct_sealed_row(const oct_sealed *segment, uint32_t offset, uint32_t v,
-                          const float **out, oct_error *error)
+oct_status oct_sealed_row(const oct_sealed *segment, uint32_t offset, uint32_t v, const float **out,
+                          oct_error *error)
 {
     const oct_flat *flat = &segment->vectors[v].flat;
     *out = NULL;
@@ -258,7 +260,7 @@ oct_status oct_sealed_row(const oct_sealed *segment, uint32_t offset, uint32_t v
     return oct_container_touch(segment->container, *out, flat->dim * sizeof(float), error);
 }
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------- */
 
 static void destroy(oct_sealed *segment)
 {
@@ -306,11 +308,17 @@ done:
     return status;
 }
 
-void oct_sealed_pin(oct_sealed *segment) { (void)oct_atomic_add(&segment->references, 1); }
+void oct_sealed_pin(oct_sealed *segment)
+{
+    (void)oct_atomic_add(&segment->references, 1);
+}
 
 void oct_sealed_unpin(oct_sealed *segment)
 {
     if (segment && oct_atomic_subtract(&segment->references, 1) == 0) destroy(segment);
 }
 
-void oct_sealed_doom(oct_sealed *segment) { oct_atomic_store(&segment->doomed, 1); }
+void oct_sealed_doom(oct_sealed *segment)
+{
+    oct_atomic_store(&segment->doomed, 1);
+}

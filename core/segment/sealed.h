@@ -94,7 +94,7 @@ OCT_MUST_CHECK oct_status oct_sealed_payload(const oct_sealed *segment, uint32_t
 OCT_MUST_CHECK oct_status oct_sealed_row(const oct_sealed *segment, uint32_t offset, uint32_t v,
                                          const float **out, oct_error *error);
 
-/* ---- the open payload indexes of a segment, for one schema -------------------------------- */
+/* ---- the open payload indexes of a segment, for one schema --------------------------- */
 
 /* Bytes of an index that the file does not have, built in memory; shared. */
 typedef struct oct_index_bytes {

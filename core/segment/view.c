@@ -8,12 +8,15 @@
 #include "base/alloc.h"
 #include "base/str.h"
 
-/* ---- bitmaps -------------------------------------------------------------------------- */
+/* ---- bitmaps ------------------------------------------------------------------------- */
 
 /* Room is rounded up so that a growing memory segment needs a new bitmap only every 4,096 slots. */
 enum { BITMAP_STEP_BITS = 4096 };
 
-static size_t bitmap_bytes(size_t words) { return sizeof(oct_bitmap) + words * sizeof(uint64_t); }
+static size_t bitmap_bytes(size_t words)
+{
+    return sizeof(oct_bitmap) + words * sizeof(uint64_t);
+}
 
 oct_status oct_bitmap_create(const oct_alloc *alloc, const oct_bitmap *from, size_t points,
                              oct_bitmap **out, oct_error *error)
@@ -44,7 +47,7 @@ void oct_bitmap_unpin(oct_bitmap *bitmap)
     oct_free(bitmap->alloc, bitmap, bitmap_bytes(bitmap->words));
 }
 
-/* ---- schemas -------------------------------------------------------------------------- */
+/* ---- schemas ------------------------------------------------------------------------- */
 
 static size_t field_bytes(const oct_field_config *field)
 {
@@ -115,7 +118,7 @@ const oct_field_config *oct_schema_find(const oct_schema *schema, oct_str key)
     return NULL;
 }
 
-/* ---- views ---------------------------------------------------------------------------- */
+/* ---- views --------------------------------------------------------------------------- */
 
 static size_t view_bytes(uint32_t capacity)
 {
@@ -155,16 +158,21 @@ oct_status oct_view_create(const oct_alloc *alloc, const oct_view *from, uint32_
     if (!from) return OCT_OK;
     view->sequence = from->sequence;
     view->schema = oct_schema_pin(from->schema);
-    for (uint32_t i = 0; i < count; i++) view->entries[i] = entry_pin(from->entries[i]);
+    for (uint32_t i = 0; i < count; i++)
+        view->entries[i] = entry_pin(from->entries[i]);
     return OCT_OK;
 }
 
-void oct_view_pin(oct_view *view) { (void)oct_atomic_add(&view->references, 1); }
+void oct_view_pin(oct_view *view)
+{
+    (void)oct_atomic_add(&view->references, 1);
+}
 
 void oct_view_unpin(oct_view *view)
 {
     if (!view || oct_atomic_subtract(&view->references, 1) > 0) return;
-    for (uint32_t i = 0; i < view->count; i++) entry_unpin(&view->entries[i]);
+    for (uint32_t i = 0; i < view->count; i++)
+        entry_unpin(&view->entries[i]);
     oct_schema_unpin(view->schema);
     oct_free(view->alloc, view, view_bytes(view->capacity));
 }
@@ -203,6 +211,7 @@ bool oct_view_find(const oct_view *view, oct_point_id id, oct_location *out)
 uint64_t oct_view_alive_count(const oct_view *view)
 {
     uint64_t count = 0;
-    for (uint32_t i = 0; i < view->count; i++) count += view->entries[i].alive_count;
+    for (uint32_t i = 0; i < view->count; i++)
+        count += view->entries[i].alive_count;
     return count;
 }

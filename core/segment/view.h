@@ -51,10 +51,10 @@ const oct_field_config *oct_schema_find(const oct_schema *schema, oct_str key);
 typedef struct oct_view_entry {
     oct_memory_segment *memory;
     oct_sealed *sealed;
-    oct_fields *fields;   /* sealed: its open payload indexes, one per schema field */
-    oct_bitmap *alive;    /* NULL: every point lives */
-    oct_bitmap *saved;    /* sealed: alive as the manifest has it (see db/collection.h) */
-    uint32_t count;       /* points or slots, dead ones included */
+    oct_fields *fields; /* sealed: its open payload indexes, one per schema field */
+    oct_bitmap *alive;  /* NULL: every point lives */
+    oct_bitmap *saved;  /* sealed: alive as the manifest has it (see db/collection.h) */
+    uint32_t count;     /* points or slots, dead ones included */
     uint32_t alive_count;
 } oct_view_entry;
 

@@ -14,10 +14,10 @@ export type Log = (level: LogLevel, message: string) => void;
 /** The object the linked imports call (wasm/vfs_js.lib.js). */
 export type Bridge = ReturnType<typeof createBridge>;
 
-/** The text at an address that ends with a NUL. */
+/** The text at an address that ends with a NUL. Addresses above 2 GiB come as negative numbers. */
 export function textAt(memory: WebAssembly.Memory, at: number): string {
   const bytes = new Uint8Array(memory.buffer);
-  return new TextDecoder().decode(bytes.subarray(at, bytes.indexOf(0, at)));
+  return new TextDecoder().decode(bytes.subarray(at >>> 0, bytes.indexOf(0, at >>> 0)));
 }
 
 /** Imports over `storage`. `memory` is asked for on every call: it does not exist yet. */

@@ -89,7 +89,7 @@ function call(wasm: OctantModule, database: number, verb: string, path: string, 
   const parts = [head, encoder.encode(path), encoder.encode(body)] as const;
   const floatCount = floats?.length ?? 0;
   const bytes = parts.reduce((sum, part) => sum + part.length, 4 * floatCount);
-  const block = wasm._oct_w_alloc(bytes);
+  const block = wasm._oct_w_alloc(bytes) >>> 0; // an address is unsigned
   if (block === 0) throw new OctantError('NOMEM', `no memory for a request of ${bytes} bytes`);
   if (floats !== null) new Float32Array(wasm.wasmMemory.buffer, block, floatCount).set(floats);
   let at = block + 4 * floatCount;
@@ -105,8 +105,8 @@ function call(wasm: OctantModule, database: number, verb: string, path: string, 
 
 /** Copy the reply out of the module's memory and free it there. */
 function takeReply(wasm: OctantModule, database: number, status: StatusName): Reply {
-  const body = new Uint8Array(wasm.wasmMemory.buffer, wasm._oct_w_reply_body(database),
-    wasm._oct_w_reply_body_bytes(database));
+  const body = new Uint8Array(wasm.wasmMemory.buffer, wasm._oct_w_reply_body(database) >>> 0,
+    wasm._oct_w_reply_body_bytes(database) >>> 0);
   const reply = {
     status,
     http: wasm._oct_w_reply_http(database),

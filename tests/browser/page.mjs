@@ -77,6 +77,20 @@ async function check(storage, count) {
   return difference;
 }
 
+/** Make and drop more collections at once than the pool has files ready; how many there were. */
+async function manyFiles(storage) {
+  const client = await open({ storage, name: 'many' });
+  const names = Array.from({ length: 12 }, (_, i) => `many${i}`);
+  const vectors = { size: 2, distance: 'Dot' };
+  await Promise.all(names.map((name) => client.createCollection(name, { vectors })));
+  const points = [{ id: 1, vector: [1, 2] }];
+  await Promise.all(names.map((name) => client.upsert(name, { points })));
+  const { length } = (await client.getCollections()).collections;
+  await Promise.all(names.map((name) => client.deleteCollection(name)));
+  await client.close();
+  return length;
+}
+
 /** Hold a database open until the page goes. */
 async function hold(storage) {
   window.held = await open({ storage, name: 'main' });
@@ -137,4 +151,6 @@ function lookAround() {
 const seen = lookAround();
 const surroundings = () => seen;
 
-window.tests = { mainJob, check, hold, tryOpen, writeForEver, afterKill, conformance, surroundings };
+window.tests = {
+  mainJob, check, hold, tryOpen, manyFiles, writeForEver, afterKill, conformance, surroundings,
+};

@@ -114,6 +114,8 @@ async function storageChecks(context, url, page, storage) {
     await page.waitForFunction(() => window.tests !== undefined);
     expect(await run(page, 'check', storage, POINTS), '', 'after the reload');
   });
+  await check(`${storage} holds many collections`, async () =>
+    expect(await run(page, 'manyFiles', storage), 12, 'collections'));
   await check(`${storage} has one owner`, async () => {
     const other = await openPage(context, url);
     await run(other, 'hold', storage);

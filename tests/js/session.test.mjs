@@ -22,10 +22,10 @@ const POINTS = 12;
  */
 function faultyStorage(failing, times, deferred) {
   const memory = openMemory();
-  const state = { changes: 0, failed: 0 };
+  const state = { changes: 0, failed: 0, healed: false };
   const change = () => {
     const number = state.changes++;
-    if (number < failing || number >= failing + times) return;
+    if (state.healed || number < failing || number >= failing + times) return;
     state.failed++;
     throw new OctantError('NO_SPACE', 'the test says the medium is full');
   };
@@ -73,6 +73,7 @@ async function survive(failing, times, deferred) {
   }
   const acknowledged = await live(client);
   await client.close();
+  state.healed = true;
   const again = await openClient();
   if (acknowledged.length > 0) {
     const { points } = await again.scroll('c', { limit: 2 * POINTS });

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: every storage of js/ keeps the contract of octant/vfs.h, and a directory has one owner.
 // Method: the contract of tests/vfs compiled to wasm, on memory and on files; locks against living,
-// dead and recycled processes (as Linux has them: /proc, flock(1)). OPFS and IndexedDB run the same contract in tests/browser.
+// dead and recycled processes (as Linux has them: /proc, flock(1)). OPFS and IndexedDB run the same
+// contract in tests/browser.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

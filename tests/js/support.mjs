@@ -13,8 +13,9 @@ let loaded;
 
 /** The module of the storage contract: the function that makes an instance, and compiled wasm. */
 export async function conformanceModule() {
+  const glue = pathToFileURL(join(CONFORMANCE, 'octant-conformance.mjs')).href;
   loaded ??= {
-    createModule: (await import(pathToFileURL(join(CONFORMANCE, 'octant-conformance.mjs')))).default,
+    createModule: (await import(glue)).default,
     wasm: await WebAssembly.compile(readFileSync(join(CONFORMANCE, 'octant-conformance.wasm'))),
   };
   return loaded;

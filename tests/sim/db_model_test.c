@@ -25,19 +25,18 @@ static bool compare(model *now, sim_world *world, tally *count)
 }
 
 /* What happens between two changes. */
-static void housekeeping(model *now, sim_world *world, tally *count)
+static void housekeeping(model *now, sim_world *world, tally *count, oct_error *error)
 {
-    oct_error error = { .message = "" };
     bool more = false;
     uint32_t dice = model_below(now, 100);
     if (dice < 60) {
-        CHECK(oct_maintain(world->db, 0, &more, &error) == OCT_OK);
+        CHECK(oct_maintain(world->db, 0, &more, error) == OCT_OK);
         count->steps++;
     } else if (dice == 60) {
-        CHECK(sim_settle(world, 1, &error) == OCT_OK);
+        CHECK(sim_settle(world, 1, error) == OCT_OK);
     } else if (dice < 63) {
         sim_close(world);
-        CHECK(sim_open(world, &error) == OCT_OK);
+        CHECK(sim_open(world, error) == OCT_OK);
         CHECK(compare(now, world, count));
         count->reopened++;
     }
@@ -70,8 +69,10 @@ static void run(uint64_t seed, tally *count)
         count->changes++;
         count->refused += status != OCT_OK;
         if (status == OCT_OK) now = change.after;
-        housekeeping(&now, &world, count);
-        if (test_failed) printf("after seed %" PRIu64 ": %s %s\n", seed, change.verb, change.path);
+        housekeeping(&now, &world, count, &error);
+        if (test_failed)
+            printf("after seed %" PRIu64 ": %s %s: %s\n", seed, change.verb, change.path,
+                   error.message);
         CHECK(!test_failed);
     }
     CHECK(sim_settle(&world, 1, &error) == OCT_OK);

@@ -22,7 +22,12 @@ typedef struct oct_alloc {
     void *(*resize)(void *self, void *old, size_t old_bytes, size_t new_bytes);
 } oct_alloc;
 
-typedef enum oct_log_level { OCT_LOG_DEBUG, OCT_LOG_INFO, OCT_LOG_WARN, OCT_LOG_ERROR } oct_log_level;
+typedef enum oct_log_level {
+    OCT_LOG_DEBUG,
+    OCT_LOG_INFO,
+    OCT_LOG_WARN,
+    OCT_LOG_ERROR
+} oct_log_level;
 
 typedef struct oct_host {
     const oct_alloc *alloc; /* outlives the database, as does the vfs */

@@ -30,10 +30,10 @@ typedef enum oct_wal_sync {
 } oct_wal_sync;
 
 typedef struct oct_open_options {
-    bool read_only;               /* no owner file, no maintenance, writes answer READONLY */
+    bool read_only; /* no owner file, no maintenance, writes answer READONLY */
     oct_wal_sync wal_sync;
-    const char *isa;              /* force a kernel set ("scalar", "avx2", ...); NULL = the best */
-    uint64_t memory_bytes_max;    /* 0 = no limit; beyond it operations answer NOMEM */
+    const char *isa;           /* force a kernel set ("scalar", "avx2", ...); NULL = the best */
+    uint64_t memory_bytes_max; /* 0 = no limit; beyond it operations answer NOMEM */
     uint32_t appendable_points_max; /* seal the in-memory segment at this size; 0 = 10000 */
     uint64_t appendable_bytes_max;  /* ... or this; 0 = 32 MiB */
     uint32_t maintain_slice_ms;     /* granularity of one maintenance step; 0 = 20 */

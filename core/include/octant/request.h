@@ -9,7 +9,7 @@
 #include "octant/status.h"
 #include "octant/types.h"
 
-/* ---- parts ---------------------------------------------------------------------------- */
+/* ---- parts --------------------------------------------------------------------------- */
 
 /* Which points: ids, or all that pass a filter. */
 typedef struct oct_points_selector {
@@ -39,7 +39,7 @@ typedef struct oct_point {
     oct_str payload; /* minified JSON object, "" = none */
 } oct_point;
 
-/* ---- writes --------------------------------------------------------------------------- */
+/* ---- writes -------------------------------------------------------------------------- */
 
 typedef enum oct_write_kind {
     OCT_WRITE_UPSERT,
@@ -54,7 +54,11 @@ typedef enum oct_write_kind {
     OCT_WRITE_DELETE_INDEX
 } oct_write_kind;
 
-typedef enum oct_update_mode { OCT_UPDATE_UPSERT, OCT_UPDATE_INSERT_ONLY, OCT_UPDATE_UPDATE_ONLY } oct_update_mode;
+typedef enum oct_update_mode {
+    OCT_UPDATE_UPSERT,
+    OCT_UPDATE_INSERT_ONLY,
+    OCT_UPDATE_UPDATE_ONLY
+} oct_update_mode;
 
 typedef struct oct_write {
     oct_write_kind kind;
@@ -79,7 +83,7 @@ typedef struct oct_write_result {
     bool completed;
 } oct_write_result;
 
-/* ---- reads ---------------------------------------------------------------------------- */
+/* ---- reads --------------------------------------------------------------------------- */
 
 typedef enum oct_query_kind {
     OCT_QUERY_NONE, /* scroll by id */
@@ -92,14 +96,14 @@ typedef struct oct_query {
     const float *vector; /* [vector_count] */
     uint32_t vector_count;
     oct_point_id point;
-    oct_str using_vector; /* vector name; "" = unnamed */
+    oct_str using_vector;     /* vector name; "" = unnamed */
     const oct_filter *filter; /* NULL = all */
     uint64_t hnsw_ef;         /* OCT_UNSET */
     bool exact;
     bool indexed_only;
     bool has_score_threshold;
     float score_threshold;
-    uint64_t limit;  /* >= 1 */
+    uint64_t limit; /* >= 1 */
     uint64_t offset;
     oct_selector with_payload;
     oct_selector with_vector;
@@ -144,7 +148,7 @@ typedef struct oct_found {
     oct_point_id next;
 } oct_found;
 
-/* ---- collections ---------------------------------------------------------------------- */
+/* ---- collections --------------------------------------------------------------------- */
 
 typedef enum oct_collection_status {
     OCT_COLLECTION_GREEN,

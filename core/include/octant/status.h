@@ -9,9 +9,9 @@
 #define OCTANT_STATUS_H
 
 #if defined(__GNUC__)
-#define OCT_MUST_CHECK __attribute__((warn_unused_result))
+#define OCT_MUST_CHECK          __attribute__((warn_unused_result))
 #define OCT_PRINTF(text, first) __attribute__((format(printf, text, first)))
-#define OCT_API __attribute__((visibility("default")))
+#define OCT_API                 __attribute__((visibility("default")))
 #else
 #define OCT_MUST_CHECK
 #define OCT_PRINTF(text, first)
@@ -29,11 +29,13 @@ enum { OCT_ERROR_MESSAGE_BYTES = 1024 };
 
 typedef struct oct_error {
     oct_status status;
-    int os_code;                          /* errno of the host's call, 0 when there was none */
-    char message[OCT_ERROR_MESSAGE_BYTES]; /* NUL-terminated UTF-8: where, what, what was expected */
+    int os_code; /* errno of the host's call, 0 when there was none */
+    char
+        message[OCT_ERROR_MESSAGE_BYTES]; /* NUL-terminated UTF-8: where, what, what was expected */
 } oct_error;
 
-/* The constant text, HTTP status and gRPC code of a status. Unknown values give "unknown", 500, 2. */
+/* The constant text, HTTP status and gRPC code of a status. Unknown values give "unknown", 500, 2.
+ */
 OCT_API const char *oct_status_text(oct_status status);
 OCT_API int oct_status_http(oct_status status);
 OCT_API int oct_status_grpc(oct_status status);

@@ -14,16 +14,16 @@
 enum {
     OCT_COLLECTION_NAME_BYTES_MAX = 255,
     OCT_VECTOR_NAME_BYTES_MAX = 255,
-    OCT_VECTOR_SIZE_MAX = 65536,      /* dimensions (Qdrant) */
-    OCT_NAMED_VECTORS_MAX = 64,       /* per collection */
-    OCT_FIELD_KEY_BYTES_MAX = 1024,   /* payload key path */
-    OCT_FIELD_INDEXES_MAX = 256,      /* per collection */
+    OCT_VECTOR_SIZE_MAX = 65536,    /* dimensions (Qdrant) */
+    OCT_NAMED_VECTORS_MAX = 64,     /* per collection */
+    OCT_FIELD_KEY_BYTES_MAX = 1024, /* payload key path */
+    OCT_FIELD_INDEXES_MAX = 256,    /* per collection */
     OCT_FILTER_DEPTH_MAX = 50,
     OCT_FILTER_CONDITIONS_MAX = 10000,
     OCT_JSON_DEPTH_MAX = 64,
     OCT_PAYLOAD_BYTES_MAX = 16 << 20, /* one point's payload as JSON text */
     OCT_BODY_BYTES_MAX = 32 << 20,    /* one request (Qdrant's service.max_request_size_mb) */
-    OCT_LIMIT_MAX = 1 << 20,          /* limit + offset of one query, after clamping to the points */
+    OCT_LIMIT_MAX = 1 << 20, /* limit + offset of one query, after clamping to the points */
     OCT_HNSW_EF_MAX = 1 << 16
 };
 
@@ -59,9 +59,13 @@ typedef struct oct_named_vector {
     uint32_t count;      /* dimensions */
 } oct_named_vector;
 
-/* ---- filters -------------------------------------------------------------------------- */
+/* ---- filters ------------------------------------------------------------------------- */
 
-typedef enum oct_scalar_kind { OCT_SCALAR_KEYWORD, OCT_SCALAR_INTEGER, OCT_SCALAR_BOOL } oct_scalar_kind;
+typedef enum oct_scalar_kind {
+    OCT_SCALAR_KEYWORD,
+    OCT_SCALAR_INTEGER,
+    OCT_SCALAR_BOOL
+} oct_scalar_kind;
 
 typedef struct oct_scalar {
     oct_scalar_kind kind;
@@ -89,10 +93,10 @@ typedef struct oct_filter oct_filter;
 
 typedef struct oct_condition {
     oct_condition_kind kind;
-    oct_str key;                 /* payload key path, e.g. "a.b[].c" (MATCH, RANGE, IS_*) */
-    const oct_scalar *values;    /* [value_count] (MATCH_*) */
-    const oct_point_id *ids;     /* [id_count] (HAS_ID) */
-    const oct_filter *filter;    /* (FILTER) */
+    oct_str key;              /* payload key path, e.g. "a.b[].c" (MATCH, RANGE, IS_*) */
+    const oct_scalar *values; /* [value_count] (MATCH_*) */
+    const oct_point_id *ids;  /* [id_count] (HAS_ID) */
+    const oct_filter *filter; /* (FILTER) */
     uint32_t value_count;
     uint32_t id_count;
     oct_range range;
@@ -110,12 +114,12 @@ struct oct_filter {
     uint32_t min_should_count;
 };
 
-/* ---- collection configuration ----------------------------------------------------------- */
+/* ---- collection configuration -------------------------------------------------------- */
 
 /* "Not set: the level above decides" (a vector's own value, then the collection's, then ours). */
 #define OCT_UNSET UINT64_MAX
 
-typedef struct oct_hnsw_config { /* each OCT_UNSET when not given */
+typedef struct oct_hnsw_config {   /* each OCT_UNSET when not given */
     uint64_t m;                    /* links per point on upper levels; level 0 has 2m. Default 16 */
     uint64_t ef_construct;         /* default 100 */
     uint64_t full_scan_threshold;  /* KiB of vectors below which no graph is used. Default 10000 */
@@ -133,13 +137,13 @@ typedef struct oct_vector_params {
 } oct_vector_params;
 
 typedef struct oct_optimizers_config { /* OCT_UNSET / NaN when not given */
-    double deleted_threshold;           /* default 0.2 */
-    uint64_t vacuum_min_vector_number;  /* default 1000 */
-    uint64_t default_segment_number;    /* default 0 */
-    uint64_t max_segment_size;          /* KiB */
-    uint64_t memmap_threshold;          /* KiB; accepted and echoed */
-    uint64_t indexing_threshold;        /* KiB; default 10000; 0 turns graphs off */
-    uint64_t flush_interval_sec;        /* default 5 */
+    double deleted_threshold;          /* default 0.2 */
+    uint64_t vacuum_min_vector_number; /* default 1000 */
+    uint64_t default_segment_number;   /* default 0 */
+    uint64_t max_segment_size;         /* KiB */
+    uint64_t memmap_threshold;         /* KiB; accepted and echoed */
+    uint64_t indexing_threshold;       /* KiB; default 10000; 0 turns graphs off */
+    uint64_t flush_interval_sec;       /* default 5 */
     uint64_t max_optimization_threads;
 } oct_optimizers_config;
 

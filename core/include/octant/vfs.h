@@ -30,19 +30,21 @@
 enum { OCT_PATH_BYTES_MAX = 200 };
 
 enum oct_vfs_caps {
-    OCT_CAP_WRITE = 1,    /* files can be created and changed */
-    OCT_CAP_VIEW = 2,     /* view() works (mmap or memory); without it callers read into memory */
-    OCT_CAP_RENAME = 4,   /* rename() replaces its target atomically */
-    OCT_CAP_LOCK = 8,     /* OCT_OPEN_EXCLUSIVE keeps a second owner out */
-    OCT_CAP_DEFERRED = 16 /* sync() only marks; the host makes it durable before it sends the reply */
+    OCT_CAP_WRITE = 1,  /* files can be created and changed */
+    OCT_CAP_VIEW = 2,   /* view() works (mmap or memory); without it callers read into memory */
+    OCT_CAP_RENAME = 4, /* rename() replaces its target atomically */
+    OCT_CAP_LOCK = 8,   /* OCT_OPEN_EXCLUSIVE keeps a second owner out */
+    OCT_CAP_DEFERRED =
+        16 /* sync() only marks; the host makes it durable before it sends the reply */
 };
 
 enum oct_open_flags {
     OCT_OPEN_READ = 1,
-    OCT_OPEN_WRITE = 2,     /* implies read */
-    OCT_OPEN_CREATE = 4,    /* create when missing (needs WRITE) */
-    OCT_OPEN_TRUNCATE = 8,  /* empty it if it exists (needs WRITE) */
-    OCT_OPEN_EXCLUSIVE = 16 /* take the file's lock until close; LOCKED when another opener holds it */
+    OCT_OPEN_WRITE = 2,    /* implies read */
+    OCT_OPEN_CREATE = 4,   /* create when missing (needs WRITE) */
+    OCT_OPEN_TRUNCATE = 8, /* empty it if it exists (needs WRITE) */
+    OCT_OPEN_EXCLUSIVE =
+        16 /* take the file's lock until close; LOCKED when another opener holds it */
 };
 
 typedef struct oct_file oct_file; /* opaque; each backend has its own */
@@ -73,8 +75,8 @@ typedef struct oct_vfs {
     /* Map `bytes` at `offset` for reading, 64-byte aligned when `offset` is. Valid until unview.
      * The range must lie inside the file (else CORRUPT); the bytes must not be changed while it
      * is viewed. UNSUPPORTED without OCT_CAP_VIEW. */
-    oct_status (*view)(void *self, oct_file *file, uint64_t offset, size_t bytes,
-                       const void **out, oct_error *error);
+    oct_status (*view)(void *self, oct_file *file, uint64_t offset, size_t bytes, const void **out,
+                       oct_error *error);
     void (*unview)(void *self, oct_file *file, const void *view, size_t bytes);
     /* Remove a file; NOT_FOUND when missing. Durable after the next sync of any file in the same
      * directory at the latest; callers must tolerate its return after a crash. Open handles of
@@ -85,8 +87,8 @@ typedef struct oct_vfs {
     /* Call each(arg, name) for every file (directory "": also every directory, with a '/' at the
      * end of its name) of `directory`, in no promised order. A missing directory is empty. `each`
      * must not call the vfs. */
-    oct_status (*list)(void *self, const char *directory,
-                       void (*each)(void *arg, const char *name), void *arg, oct_error *error);
+    oct_status (*list)(void *self, const char *directory, void (*each)(void *arg, const char *name),
+                       void *arg, oct_error *error);
 } oct_vfs;
 
 #endif

@@ -64,7 +64,9 @@ function completed(transaction: IDBTransaction): Promise<void> {
 
 function connect(name: string): Promise<IDBDatabase> {
   const request = indexedDB.open(`octant-${name}`, 1);
-  request.onupgradeneeded = () => STORES.forEach((store) => request.result.createObjectStore(store));
+  request.onupgradeneeded = () => {
+    for (const store of STORES) request.result.createObjectStore(store);
+  };
   request.onblocked = () => {}; // there is only version 1
   return done(request);
 }
