@@ -117,6 +117,30 @@ async function writeForEver(storage) {
   }
 }
 
+/** Write until it fails: the points acknowledged, the failure, what is there after a reopen. */
+async function fillUp(storage) {
+  const options = { storage, name: 'full' };
+  let client = await open(options);
+  await client.createCollection('c', { vectors: { size: SIZE, distance: 'Dot' } });
+  let acknowledged = 0;
+  let failure = 'none';
+  try {
+    for (; acknowledged < 400000; acknowledged += 2000) {
+      const points = Array.from({ length: 2000 }, (_, i) => pointOf(acknowledged + i));
+      await client.upsert('c', { points });
+    }
+  } catch (error) {
+    failure = error.status;
+  }
+  await client.close();
+  client = await open(options);
+  const { count } = await client.count('c');
+  const ids = [0, acknowledged - 1];
+  const found = (await client.retrieve('c', { ids })).length;
+  await client.close();
+  return { acknowledged, failure, count, found };
+}
+
 /** After the kill: how many points there are, and whether they are the first ones, unharmed. */
 async function afterKill(storage) {
   const client = await open({ storage, name: 'kill' });
@@ -152,5 +176,6 @@ const seen = lookAround();
 const surroundings = () => seen;
 
 window.tests = {
-  mainJob, check, hold, tryOpen, manyFiles, writeForEver, afterKill, conformance, surroundings,
+  mainJob, check, hold, tryOpen, manyFiles, fillUp, writeForEver, afterKill, conformance,
+  surroundings,
 };

@@ -18,6 +18,7 @@ import { serve } from './server.mjs';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const STORAGES = ['opfs', 'indexeddb'];
 const POINTS = 4000;
+const ROOM_BYTES = 20 << 20; // until the medium is full
 const KILL_AFTER = 400; // acknowledged points
 const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -93,6 +94,25 @@ async function kill(context, url, storage) {
   return `${acknowledged + 1} acknowledged, ${count} found`;
 }
 
+/** Give the page little room, fill it, and see that what was acknowledged is there. */
+async function fillUp(context, url, storage) {
+  const page = await openPage(context, url);
+  const session = await context.newCDPSession(page);
+  const { origin } = new URL(url);
+  const { usage } = await session.send('Storage.getUsageAndQuota', { origin });
+  await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: usage + ROOM_BYTES });
+  try {
+    const { acknowledged, failure, count, found } = await run(page, 'fillUp', storage);
+    expect(failure, 'NO_SPACE', 'the failure');
+    if (acknowledged === 0 || count < acknowledged) throw new Error(`${count} of ${acknowledged}`);
+    expect(found, 2, 'the first and the last acknowledged point');
+    return `${acknowledged} acknowledged, ${count} found`;
+  } finally {
+    await session.send('Storage.overrideQuotaForOrigin', { origin });
+    await page.close();
+  }
+}
+
 async function storageChecks(context, url, page, storage) {
   await check(`${storage} keeps the storage contract`, async () => {
     const { failed: bad, lines, thrown } = await run(page, 'conformance', storage);
@@ -123,6 +143,7 @@ async function storageChecks(context, url, page, storage) {
     await other.close();
     expect(await run(page, 'tryOpen', storage), 'OK', 'after the owner closed');
   });
+  await check(`${storage} loses nothing when it is full`, () => fillUp(context, url, storage));
   await check(`${storage} loses nothing when its renderer is killed`, () =>
     kill(context, url, storage));
 }

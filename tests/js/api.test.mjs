@@ -3,7 +3,7 @@
 // Method: every method once, with results checked against brute force over seeded vectors; then
 // ids beyond 2^53, floats of the bulk lane, errors, reopening, an owner, a killed process.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import test from 'node:test';
@@ -173,6 +173,17 @@ test('a process killed while it writes loses nothing it acknowledged', async (t)
   t.after(() => client.close());
   const { count } = await client.count('c');
   assert.ok(count === acknowledged + 1 || count === acknowledged + 2, `${count} points`);
+});
+
+test('the example prints what is near', (t) => {
+  const example = new URL('../../examples/node/main.mjs', import.meta.url).pathname;
+  const directory = temporaryDirectory(t);
+  for (const run of ['new', 'reopened']) {
+    const { stdout, stderr } = spawnSync(process.execPath, [example, directory],
+      { encoding: 'utf8' });
+    const expected = '1 0.994 Berlin\n9223372036854775808n 0.936 Bonn\n';
+    assert.equal(stdout, expected, `${run}: ${stderr}`);
+  }
 });
 
 test('every method is one of the official client, with its name', async (t) => {

@@ -116,6 +116,23 @@ test('beyond its memory limit the database answers NOMEM and keeps what it has',
   assert.equal((await client.count('c')).count, stored);
 });
 
+test('housekeeping is done without being asked for, between requests', async (t) => {
+  const client = await open({ storage: 'memory', appendablePointsMax: 100 });
+  t.after(() => client.close());
+  await client.createCollection('c', { vectors: { size: 2, distance: 'Dot' } });
+  const points = Array.from({ length: 250 }, (_, id) => ({ id, vector: [id, 1] }));
+  await client.upsert('c', { points });
+  const end = Date.now() + 10000;
+  let info;
+  do {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    info = await client.getCollection('c');
+  } while ((info.segments_count < 2 || info.status !== 'green') && Date.now() < end);
+  assert.ok(info.segments_count >= 2, `${info.segments_count} segments`);
+  assert.equal(info.status, 'green');
+  assert.equal((await client.count('c')).count, 250);
+});
+
 test('requests sent at once are done in order', async (t) => {
   const client = await open({ storage: 'memory' });
   t.after(() => client.close());

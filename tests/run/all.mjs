@@ -33,6 +33,7 @@ const SUITES = [
   ['program', 'node tests/clients/program.mjs', 'do commands and HTTP server keep their word?'],
   ['js', `${BUILD_JS} && node --test --test-reporter=./tests/js/reporter.mjs tests/js/`,
     'does the npm package do what it says? (Node)'],
+  ['cases', 'node tests/run/cases.mjs', 'is behaviour the same through every door?'],
   ['browser', `${BUILD_JS} && node tests/browser/run.mjs`, 'and in a real browser? (Chromium)'],
 ];
 
