@@ -143,7 +143,6 @@ async function storageChecks(context, url, page, storage) {
     await other.close();
     expect(await run(page, 'tryOpen', storage), 'OK', 'after the owner closed');
   });
-  await check(`${storage} loses nothing when it is full`, () => fillUp(context, url, storage));
   await check(`${storage} loses nothing when its renderer is killed`, () =>
     kill(context, url, storage));
 }
@@ -179,6 +178,9 @@ try {
     expect(isolated, false, 'crossOriginIsolated');
   });
   for (const storage of STORAGES) await storageChecks(context, url, page, storage);
+  // Chromium does not hold IndexedDB to a quota set this way; failing commits of it are tested with
+  // a storage that fails on purpose, in tests/js/session.test.mjs.
+  await check('opfs loses nothing when it is full', () => fillUp(context, url, 'opfs'));
   await context.close();
   context = await launch(profile);
   const again = await openPage(context, url);

@@ -26,6 +26,8 @@ const SUITES = [
   ['tidy-self', 'python3 tests/tidy.py --self-test', 'does each of those rules fire?'],
   ['unit', preset('release', 'unit|vfs'), 'does each module do what its header says? (gcc)'],
   ['unit-asan', preset('asan', 'unit|vfs'), 'and without a memory error? (clang-19)'],
+  ['tsan', 'cmake --preset tsan && cmake --build --preset tsan -j 2 && ' +
+    'ctest --preset tsan --verbose -R threads', 'and without a race? (clang-19)'],
   ['unit-wasi', preset('wasi', 'unit|vfs'), 'and on wasm32 with WASI? (wasmtime)'],
   ['unit-wasm', preset('wasm', 'unit|vfs'), 'and as Emscripten builds it? (Node)'],
   ['python-client', '"$OCTANT_PYTHON" tests/clients/python_client.py', 'does qdrant-client work?'],

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Goal: writers, readers and maintenance at the same time never show half a change, never a point
+ * twice, and lose nothing; under ThreadSanitizer, without a race.
+ * Method: each writer owns a range of ids and writes points whose payload repeats their vector;
+ * readers check every point they see against that, and that a page has no id twice; a
+ * maintenance thread seals and merges all the while (segments of 24 points). At the end every
+ * writer's last state is compared, and again after a reopen. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/model.h"
+#include "unit/test.h"
+
+enum { WRITERS = 4, READERS = 2, IDS = 40, ROUNDS = 2000, TEXT = 16384 };
+
+typedef struct shared {
+    sim_world world;
+    oct_atomic_u64 writers_left;
+    oct_atomic_u64 bad;     /* wrong answers seen */
+    oct_atomic_u64 pages;   /* pages read while writers ran */
+    int last[WRITERS][IDS]; /* value of each id, -1 = deleted; each writer its own row */
+} shared;
+
+typedef struct worker {
+    shared *all;
+    uint32_t number;
+    uint64_t random;
+} worker;
+
+/* The tests' hostile heap is for one thread. */
+static void *resize(void *self, void *old, size_t old_bytes, size_t new_bytes)
+{
+    (void)self;
+    (void)old_bytes;
+    if (new_bytes) return realloc(old, new_bytes);
+    free(old);
+    return NULL;
+}
+
+static uint32_t below(worker *self, uint32_t limit)
+{
+    self->random = self->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(self->random >> 33) % limit;
+}
+
+static int call(oct_db *db, const char *verb, const char *path, const char *body, char *answer)
+{
+    oct_reply reply;
+    oct_call_request request = { .verb = verb,
+                                 .path = { path, strlen(path) },
+                                 .body = { body, strlen(body) } };
+    oct_call(db, &request, &reply);
+    int http = reply.http_status;
+    size_t bytes = reply.body_bytes < TEXT - 1 ? reply.body_bytes : TEXT - 1;
+    if (answer) {
+        memcpy(answer, reply.body, bytes);
+        answer[bytes] = '\0';
+    }
+    oct_reply_free(db, &reply);
+    return http;
+}
+
+static void write_once(worker *self, int round)
+{
+    shared *all = self->all;
+    char body[512];
+    uint32_t at = below(self, IDS);
+    uint32_t id = self->number * IDS + at;
+    bool drop = below(self, 5) == 0;
+    if (drop) {
+        snprintf(body, sizeof body, "{\"points\":[%u]}", id);
+        all->last[self->number][at] = -1;
+    } else {
+        snprintf(body, sizeof body,
+                 "{\"points\":[{\"id\":%u,\"vector\":[%d,1],\"payload\":{\"n\":%d}}]}", id, round,
+                 round);
+        all->last[self->number][at] = round;
+    }
+    int http =
+        drop ? call(all->world.db, "POST", "/collections/c/points/delete?wait=true", body, NULL)
+             : call(all->world.db, "PUT", "/collections/c/points?wait=true", body, NULL);
+    if (http != 200) oct_atomic_add(&all->bad, 1);
+}
+
+static void *run_writer(void *arg)
+{
+    worker *self = arg;
+    for (int round = 0; round < ROUNDS; round++)
+        write_once(self, round);
+    oct_atomic_subtract(&self->all->writers_left, 1);
+    return NULL;
+}
+
+/* Every point of a page: its vector repeats its payload, and no id comes twice. */
+static void check_page(shared *all, const char *page)
+{
+    bool seen[WRITERS * IDS] = { false };
+    for (const char *at = strstr(page, "{\"id\":"); at; at = strstr(at + 1, "{\"id\":")) {
+        unsigned id = 0;
+        int n = -2;
+        float vector = -3;
+        const char *payload = strstr(at, "\"n\":"), *row = strstr(at, "\"vector\":[");
+        if (sscanf(at, "{\"id\":%u", &id) != 1 || id >= WRITERS * IDS || seen[id] || !payload ||
+            !row || sscanf(payload, "\"n\":%d", &n) != 1 ||
+            sscanf(row, "\"vector\":[%f", &vector) != 1 || (int)vector != n)
+            oct_atomic_add(&all->bad, 1);
+        else
+            seen[id] = true;
+    }
+}
+
+static void *run_reader(void *arg)
+{
+    worker *self = arg;
+    shared *all = self->all;
+    char *page = malloc(TEXT);
+    const char *scroll = "{\"limit\":200,\"with_vector\":true}";
+    const char *query =
+        "{\"query\":[1,1],\"limit\":200,\"with_vector\":true,\"with_payload\":true}";
+    while (oct_atomic_load(&all->writers_left) > 0) {
+        bool scrolling = below(self, 2) == 0;
+        int http = call(all->world.db, "POST",
+                        scrolling ? "/collections/c/points/scroll" : "/collections/c/points/query",
+                        scrolling ? scroll : query, page);
+        if (http != 200) oct_atomic_add(&all->bad, 1);
+        check_page(all, page);
+        oct_atomic_add(&all->pages, 1);
+    }
+    free(page);
+    return NULL;
+}
+
+static void *run_maintenance(void *arg)
+{
+    worker *self = arg;
+    while (oct_atomic_load(&self->all->writers_left) > 0) {
+        bool more = false;
+        if (oct_maintain(self->all->world.db, 1, &more, NULL) != OCT_OK)
+            oct_atomic_add(&self->all->bad, 1);
+    }
+    return NULL;
+}
+
+/* Is every id as its writer left it? */
+static bool all_there(shared *all)
+{
+    char path[64], answer[TEXT], want[32];
+    for (uint32_t i = 0; i < WRITERS * IDS; i++) {
+        int last = all->last[i / IDS][i % IDS];
+        snprintf(path, sizeof path, "/collections/c/points/%u", i);
+        snprintf(want, sizeof want, "\"n\":%d}", last);
+        int http = call(all->world.db, "GET", path, "", answer);
+        if (last < 0 ? http != 404 : http != 200 || !strstr(answer, want)) return false;
+    }
+    return true;
+}
+
+TEST(writers_readers_and_maintenance_together)
+{
+    static shared all;
+    pthread_t threads[WRITERS + READERS + 1];
+    worker workers[WRITERS + READERS + 1];
+    oct_vfs *vfs = NULL;
+    const oct_alloc *alloc = &(oct_alloc){ .resize = resize };
+    CHECK(oct_vfs_memory_create(alloc, &vfs, NULL) == OCT_OK);
+    sim_init(&all.world, alloc, vfs);
+    CHECK(sim_open(&all.world, NULL) == OCT_OK);
+    CHECK(call(all.world.db, "PUT", "/collections/c",
+               "{\"vectors\":{\"size\":2,\"distance\":\"Dot\"}}", NULL) == 200);
+    for (uint32_t i = 0; i < WRITERS * IDS; i++)
+        all.last[i / IDS][i % IDS] = -1;
+    oct_atomic_store(&all.writers_left, WRITERS);
+    for (uint32_t i = 0; i < WRITERS + READERS + 1; i++) {
+        workers[i] = (worker){ &all, i, test_seed + i };
+        CHECK(pthread_create(&threads[i], NULL,
+                             i < WRITERS             ? run_writer
+                             : i < WRITERS + READERS ? run_reader
+                                                     : run_maintenance,
+                             &workers[i]) == 0);
+    }
+    for (uint32_t i = 0; i < WRITERS + READERS + 1; i++)
+        pthread_join(threads[i], NULL);
+    printf("  %u writes, %u pages\n", WRITERS * ROUNDS, (unsigned)oct_atomic_load(&all.pages));
+    CHECK(oct_atomic_load(&all.bad) == 0);
+    CHECK(all_there(&all));
+    sim_close(&all.world);
+    CHECK(sim_open(&all.world, NULL) == OCT_OK);
+    CHECK(all_there(&all));
+    sim_close(&all.world);
+    oct_vfs_memory_destroy(vfs);
+}
+
+TEST_MAIN(writers_readers_and_maintenance_together)
