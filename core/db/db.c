@@ -30,6 +30,7 @@ struct oct_db {
     size_t count, capacity;
     uint64_t epoch, next_number, generation;
     size_t maintain_next; /* where the last maintenance stopped */
+    bool in_doubt;        /* a failed write of the registry may be found by the next open */
 };
 
 const oct_host *oct_db_host(const oct_db *db)
@@ -70,6 +71,7 @@ static oct_status registry_write(oct_db *db, const oct_collection *add,
                            error));
     db->generation++;
 done:
+    db->in_doubt = status != OCT_OK;
     oct_buf_deinit(&body);
     return status;
 }
@@ -320,11 +322,9 @@ static oct_status create_locked(oct_db *db, oct_str name, const oct_collection_c
     TRY(oct_db_check_owner(db, error));
     TRY(reserve(db, 1, error));
     TRY(oct_collection_new(db, name, db->next_number, &collection, error));
-    oct_atomic_store(&collection->dropped, 1); /* until it is registered */
     TRY(oct_collection_create_files(collection, config, error));
     db->next_number++; /* a number is never used twice, whether registering works or not */
-    TRY(registry_write(db, collection, NULL, error));
-    oct_atomic_store(&collection->dropped, 0);
+    TRY(registry_write(db, collection, NULL, error)); /* its files stay: see settle_registry */
     insert(db, collection);
     collection = NULL;
 done:
@@ -344,6 +344,14 @@ oct_status oct_db_create_collection(oct_db *db, oct_str name, const oct_collecti
     return status;
 }
 
+/* A failed drop may be found done by the next open, which must not cost an acknowledged write. */
+static void stop_writes(oct_collection *collection, oct_status status, const oct_error *error)
+{
+    oct_mutex_lock(&collection->writer);
+    oct_collection_fail(collection, status, error);
+    oct_mutex_unlock(&collection->writer);
+}
+
 oct_status oct_db_drop_collection(oct_db *db, oct_str name, bool *dropped, oct_error *error)
 {
     *dropped = false;
@@ -355,7 +363,10 @@ oct_status oct_db_drop_collection(oct_db *db, oct_str name, bool *dropped, oct_e
     if (name_at(db, at, name)) {
         gone = db->collections[at];
         status = oct_db_check_owner(db, error);
-        if (status == OCT_OK) status = registry_write(db, NULL, gone, error);
+        if (status == OCT_OK) {
+            status = registry_write(db, NULL, gone, error);
+            if (status != OCT_OK) stop_writes(gone, status, error);
+        }
         if (status == OCT_OK) {
             db->count--;
             memmove(&db->collections[at], &db->collections[at + 1],
@@ -416,12 +427,29 @@ static oct_collection *pin_next(oct_db *db, size_t *left)
     return collection;
 }
 
+/* After a failed write of the registry: write what is true, then remove what it does not name.
+ * Before that, collections in doubt are not opened again. */
+static oct_status settle_registry(oct_db *db, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_mutex_lock(&db->mutex);
+    if (db->in_doubt) {
+        TRY(oct_db_check_owner(db, error));
+        TRY(registry_write(db, NULL, NULL, error));
+        TRY(remove_leftovers(db, error));
+    }
+done:
+    oct_mutex_unlock(&db->mutex);
+    return status;
+}
+
 oct_status oct_maintain(oct_db *db, uint32_t budget_ms, bool *more, oct_error *error)
 {
     oct_status status = refuse_writes(db, error), first = OCT_OK;
     const oct_host *host = &db->host;
     oct_error problem;
     *more = false;
+    if (status == OCT_OK) status = settle_registry(db, error);
     if (status != OCT_OK) return status;
     uint64_t deadline = host->monotonic_ns(host->self) + (uint64_t)budget_ms * 1000000;
     size_t left = SIZE_MAX;

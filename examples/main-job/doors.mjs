@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { serve } from '../../tests/browser/server.mjs';
-import { COLLECTION, askAll } from './job.mjs';
+import { COLLECTION, askAll as askEach } from './job.mjs';
 
 export const PROGRAM = 'build/release/octant';
 const WASI_PROGRAM = 'build/wasi/octant-wasi.wasm';
@@ -39,7 +39,7 @@ async function openLines(command, words) {
   return {
     call,
     query,
-    askAll: (bodies) => askAll(query, bodies),
+    askAll: (bodies) => askEach(query, bodies),
     async close() {
       child.stdin.end();
       const code = await ended;
@@ -59,7 +59,7 @@ export async function openNode(directory) {
   const { open } = await import('../../js/dist/node.js');
   const client = await open({ storage: 'node', path: directory });
   const query = async (body) => (await client.query(COLLECTION, body)).points;
-  return { askAll: (bodies) => askAll(query, bodies), close: () => client.close() };
+  return { askAll: (bodies) => askEach(query, bodies), close: () => client.close() };
 }
 
 /** page.mjs in Chromium, from an ordinary static server, with a new profile. */
@@ -82,7 +82,8 @@ export async function openBrowser() {
     await page.goto(`${server.origin}/examples/main-job/page.html`);
     await page.waitForFunction(() => window.job !== undefined);
     const loaded = await page.evaluate(() => window.job.load());
-    return { loaded, askAll: (bodies) => page.evaluate((b) => window.job.askAll(b), bodies), close };
+    const askAll = (bodies) => page.evaluate((list) => window.job.askAll(list), bodies);
+    return { loaded, askAll, close };
   } catch (error) {
     await close();
     throw error;

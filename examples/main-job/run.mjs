@@ -161,7 +161,7 @@ async function main() {
   }
   console.log(different === 0
     ? `\nids and scores are equal in ${DOORS.length} doors: ${DOORS.map(([n]) => n).join(', ')}`
-    : `\n${different} answers differ from those of the native program`);
+    : `\nanswers that differ from those of the native program: ${different}`);
   process.exitCode = different === 0 ? 0 : 1;
 }
 

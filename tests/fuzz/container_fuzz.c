@@ -14,41 +14,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes);
 
 enum { FLAG_REPAIR = 1, FLAG_SIZES = 4 };
 
-static void repair_sizes(oct_container_trailer *trailer, size_t before)
-{
-    trailer->section_count %= 8;
-    size_t table_bytes = trailer->section_count * sizeof(oct_section_entry);
-    trailer->footer_bytes = table_bytes + sizeof(uint32_t);
-    if (trailer->footer_bytes > before) return;
-    trailer->footer_offset = before - trailer->footer_bytes;
-}
-
-static void repair(uint8_t *content, size_t bytes, bool sizes)
-{
-    oct_container_trailer trailer;
-    if (bytes < sizeof trailer) return;
-    size_t before = bytes - sizeof trailer;
-    memcpy(&trailer, content + before, sizeof trailer);
-    trailer.magic = OCT_TRAILER_MAGIC;
-    trailer.version = OCT_STORE_VERSION;
-    trailer.file_bytes = bytes;
-    if (sizes) repair_sizes(&trailer, before);
-    size_t table_bytes = (size_t)trailer.section_count * sizeof(oct_section_entry);
-    if (trailer.footer_offset <= before && table_bytes <= before - trailer.footer_offset) {
-        size_t end = (size_t)trailer.footer_offset;
-        size_t crcs = end + table_bytes;
-        for (size_t at = 0; at < end && before - crcs >= sizeof(uint32_t);
-             at += OCT_CONTAINER_BLOCK_BYTES, crcs += sizeof(uint32_t)) {
-            size_t block = MIN(end - at, (size_t)OCT_CONTAINER_BLOCK_BYTES);
-            uint32_t crc = oct_crc32c(0, content + at, block);
-            memcpy(content + crcs, &crc, sizeof crc);
-        }
-        trailer.footer_crc = oct_crc32c(0, content + end, before - end);
-    }
-    trailer.trailer_crc = oct_crc32c(0, &trailer, offsetof(oct_container_trailer, trailer_crc));
-    memcpy(content + before, &trailer, sizeof trailer);
-}
-
 /* Load every section, touch it in parts, and sum it. */
 static oct_status use_section(oct_container *container, uint32_t i, uint64_t *sum,
                               oct_error *error)
@@ -97,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
     uint8_t *content = oct_new(&test_alloc, bytes);
     ASSERT(content);
     memcpy(content, input + 1, file_bytes);
-    if (input[0] & FLAG_REPAIR) repair(content, file_bytes, input[0] & FLAG_SIZES);
+    if (input[0] & FLAG_REPAIR) fuzz_repair_container(content, file_bytes, input[0] & FLAG_SIZES);
     fuzz_file(world.vfs, SEGMENT, content, file_bytes);
     oct_vfs vfs = *world.vfs;
     uint64_t viewed, loaded;

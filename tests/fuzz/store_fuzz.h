@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "octant/octant.h"
+#include "store/container.h"
 #include "store/format.h"
 #include "vfs/test_alloc.h"
 
@@ -45,6 +46,42 @@ static inline void fuzz_file(const oct_vfs *vfs, const char *path, const uint8_t
     ASSERT(vfs->open(vfs->self, path, flags, &file, NULL) == OCT_OK);
     if (bytes > 0) ASSERT(vfs->write(vfs->self, file, 0, content, bytes, NULL) == OCT_OK);
     vfs->close(vfs->self, file);
+}
+
+/* Make the checksums of a container right; with `sizes` also those of its trailer. */
+static inline void fuzz_repair_sizes(oct_container_trailer *trailer, size_t before)
+{
+    trailer->section_count %= 8;
+    size_t table_bytes = trailer->section_count * sizeof(oct_section_entry);
+    trailer->footer_bytes = table_bytes + sizeof(uint32_t);
+    if (trailer->footer_bytes > before) return;
+    trailer->footer_offset = before - trailer->footer_bytes;
+}
+
+static inline void fuzz_repair_container(uint8_t *content, size_t bytes, bool sizes)
+{
+    oct_container_trailer trailer;
+    if (bytes < sizeof trailer) return;
+    size_t before = bytes - sizeof trailer;
+    memcpy(&trailer, content + before, sizeof trailer);
+    trailer.magic = OCT_TRAILER_MAGIC;
+    trailer.version = OCT_STORE_VERSION;
+    trailer.file_bytes = bytes;
+    if (sizes) fuzz_repair_sizes(&trailer, before);
+    size_t table_bytes = (size_t)trailer.section_count * sizeof(oct_section_entry);
+    if (trailer.footer_offset <= before && table_bytes <= before - trailer.footer_offset) {
+        size_t end = (size_t)trailer.footer_offset;
+        size_t crcs = end + table_bytes;
+        for (size_t at = 0; at < end && before - crcs >= sizeof(uint32_t);
+             at += OCT_CONTAINER_BLOCK_BYTES, crcs += sizeof(uint32_t)) {
+            size_t block = MIN(end - at, (size_t)OCT_CONTAINER_BLOCK_BYTES);
+            uint32_t crc = oct_crc32c(0, content + at, block);
+            memcpy(content + crcs, &crc, sizeof crc);
+        }
+        trailer.footer_crc = oct_crc32c(0, content + end, before - end);
+    }
+    trailer.trailer_crc = oct_crc32c(0, &trailer, offsetof(oct_container_trailer, trailer_crc));
+    memcpy(content + before, &trailer, sizeof trailer);
 }
 
 /* Failures must blame the file, by name. */
