@@ -36,6 +36,10 @@ const SUITES = [
   ['js', `${BUILD_JS} && node --test --test-reporter=./tests/js/reporter.mjs tests/js/`,
     'does the npm package do what it says? (Node)'],
   ['cases', 'node tests/run/cases.mjs', 'is behaviour the same through every door?'],
+  ['sim', preset('asan', 'sim|oom'), 'is every acknowledged point there after any crash or fault?'],
+  ['recall', preset('release', 'recall'), 'does approximate search find enough?'],
+  ['fuzz', 'cmake --preset fuzz -DOCT_FUZZ_SECONDS=60 && cmake --build --preset fuzz -j 2 && ' +
+    'ctest --preset fuzz --verbose -j 2', 'can bytes from outside break it? (60 s a target)'],
   ['browser', `${BUILD_JS} && node tests/browser/run.mjs`, 'and in a real browser? (Chromium)'],
 ];
 
