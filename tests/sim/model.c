@@ -85,8 +85,7 @@ static void put_payload(model_change *change, const int8_t keys[MODEL_KEYS])
 static void random_keys(model *from, int8_t keys[MODEL_KEYS])
 {
     for (uint32_t k = 0; k < MODEL_KEYS; k++)
-        keys[k] = (int8_t)((int)model_below(from, VALUES + 2) - 2 < 0
-                               ? -1 : (int)model_below(from, VALUES));
+        keys[k] = (int8_t)(model_below(from, 4) == 0 ? -1 : (int)model_below(from, VALUES));
 }
 
 static void random_vectors(model *from, model_point *point)
