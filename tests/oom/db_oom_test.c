@@ -10,7 +10,7 @@
 #include "unit/base_heap.h"
 #include "unit/test.h"
 
-enum { CHANGES = 60, EXTRAS_EVERY = 16, REOPEN_EVERY = 23 };
+enum { CHANGES = 40, EXTRAS_EVERY = 16, REOPEN_EVERY = 23 };
 
 typedef struct tally {
     uint64_t runs, refused_calls, refused_steps, refused_opens, unnoticed, maintained;

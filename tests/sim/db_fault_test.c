@@ -241,7 +241,7 @@ TEST(every_call_of_the_storage_may_fail)
     }
 }
 
-/* ---- a full disk ------------------------------------------------------------------------------ */
+/* ---- a full disk --------------------------------------------------------------------------- */
 
 /* One change on a disk that may be full: done or without a trace. */
 static bool try_change(void)

@@ -180,7 +180,7 @@ static void work(const char *root, int out, uint32_t base)
     }
 }
 
-/* ---- the parent ------------------------------------------------------------------------------- */
+/* ---- the parent ---------------------------------------------------------------------------- */
 
 typedef struct parent {
     uint32_t values[IDS];     /* acknowledged; 0: none */
