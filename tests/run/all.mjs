@@ -45,8 +45,9 @@ const SUITES = [
   ['fuzz', 'cmake --preset fuzz -DOCT_FUZZ_SECONDS=60 && cmake --build --preset fuzz -j 2 && ' +
     'ctest --preset fuzz --verbose -j 2', 'can bytes from outside break it? (60 s a target)'],
   ['browser', `${BUILD_JS} && node tests/browser/run.mjs`, 'and in a real browser? (Chromium)'],
-  ['examples', 'node examples/main-job/run.mjs && node examples/node/main.mjs build/example-node && ' +
-    'echo "2 passed, 0 failed"', 'do npm start and the Node example work?'],
+  ['examples', 'node examples/main-job/run.mjs && ' +
+    'node examples/node/main.mjs build/example-node && echo "2 passed, 0 failed"',
+    'do npm start and the Node example work?'],
 ];
 
 /** Run one suite; its counts and how long it took. */
