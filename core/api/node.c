@@ -51,7 +51,7 @@ typedef struct path_text {
 
 static void put(path_text *text, oct_str part)
 {
-    size_t bytes = MIN(part.bytes, sizeof text->at - text->bytes);
+    size_t bytes = (size_t)oct_str_shown(part, sizeof text->at - text->bytes);
     if (bytes) memcpy(text->at + text->bytes, part.at, bytes);
     text->bytes += bytes;
 }

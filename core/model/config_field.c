@@ -53,7 +53,7 @@ static oct_status parse_type(const oct_json *value, oct_field_type *out, oct_err
     return oct_fail(error, OCT_BAD_INPUT,
                     "Format error in JSON body: field_schema: unknown type `%.*s`, expected one of "
                     "`keyword`, `integer`, `float`, `bool`",
-                    (int)MIN(name.bytes, 200), name.at);
+                    oct_str_shown(name, 200), name.at);
 }
 
 /* Copy the known parameters, minified and in a fixed order, into *out. */

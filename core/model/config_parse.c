@@ -215,7 +215,7 @@ static oct_status check_vector_name(oct_str name, oct_error *error)
         return oct_fail(error, OCT_BAD_INPUT,
                         "Wrong input: Invalid dense vector name `%.*s`: vector name must be at "
                         "most %d bytes long",
-                        VECTOR_NAME_BYTES_MAX, name.at, VECTOR_NAME_BYTES_MAX);
+                        oct_str_shown(name, VECTOR_NAME_BYTES_MAX), name.at, VECTOR_NAME_BYTES_MAX);
     for (size_t i = 0; i < name.bytes; i++)
         if (memchr(forbidden, name.at[i], sizeof forbidden))
             return oct_fail(error, OCT_BAD_INPUT,

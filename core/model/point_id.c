@@ -93,7 +93,7 @@ oct_status oct_point_id_from_json(const oct_json *value, oct_point_id *out, oct_
         oct_str text = oct_json_string(value);
         if (uuid_parse_any(text, out)) return OCT_OK;
         return oct_fail(error, OCT_BAD_INPUT, "Format error in JSON body: value %.*s " NOT_AN_ID,
-                        (int)MIN(text.bytes, 200), text.at);
+                        oct_str_shown(text, 200), text.at);
     }
     if (kind == OCT_JSON_INT)
         return oct_fail(error, OCT_BAD_INPUT,

@@ -16,7 +16,7 @@ oct_status oct_vector_check(const oct_collection_config *config, oct_str name, c
     if (found == OCT_CONFIG_NO_VECTOR)
         return oct_fail(error, OCT_BAD_INPUT,
                         "Wrong input: Not existing vector name error: %.*s",
-                        (int)MIN(name.bytes, OCT_VECTOR_NAME_BYTES_MAX),
+                        oct_str_shown(name, OCT_VECTOR_NAME_BYTES_MAX),
                         name.bytes ? name.at : "");
     uint32_t size = config->vectors[found].size;
     if (count != size)

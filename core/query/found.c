@@ -4,6 +4,7 @@
  * read (and verified). A payload or vector that is shown whole is borrowed from the pinned view,
  * never copied. */
 #include "query/found.h"
+#include "base/str.h"
 
 #include "query/source.h"
 #include "segment/layout.h"
@@ -18,7 +19,7 @@ static oct_status parse_vector_names(const oct_collection_config *config,
         uint32_t v = oct_layout_find(config, name);
         if (v == config->vector_count)
             return oct_fail(error, OCT_BAD_INPUT, "Not existing vector name error: %.*s",
-                            (int)MIN(name.bytes, OCT_VECTOR_NAME_BYTES_MAX),
+                            oct_str_shown(name, OCT_VECTOR_NAME_BYTES_MAX),
                             name.bytes ? name.at : "");
         *mask |= UINT64_C(1) << v;
     }

@@ -20,6 +20,7 @@
 #include "query/source.h"
 #include "segment/layout.h"
 #include "simd/metric.h"
+#include "base/str.h"
 
 /* One search on its way through the entries. */
 typedef struct search_job {
@@ -83,7 +84,7 @@ static oct_status find_vector_field(search_job *job, oct_error *error)
     job->v = oct_layout_find(job->reading->config, name);
     if (job->v < job->reading->config->vector_count) return OCT_OK;
     return oct_fail(error, OCT_BAD_INPUT, "Not existing vector name error: %.*s",
-                    (int)MIN(name.bytes, OCT_VECTOR_NAME_BYTES_MAX), name.bytes ? name.at : "");
+                    oct_str_shown(name, OCT_VECTOR_NAME_BYTES_MAX), name.bytes ? name.at : "");
 }
 
 /* Which vector field, and the query's vector as the stored ones are. */

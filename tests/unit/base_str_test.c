@@ -173,6 +173,14 @@ TEST(bits_are_those_of_an_array_of_bools)
     }
 }
 
-TEST_MAIN(order_is_bytewise, split_takes_one_part_at_a_time, numbers_are_decimal_u64,
+TEST(shown_cuts_between_characters)
+{
+    oct_str text = OCT_STR("a\xc3\xa9\xf0\x9f\x98\x80z"); /* 1, 2, 4 and 1 bytes */
+    static const int shown[] = { 0, 1, 1, 3, 3, 3, 3, 7, 8, 8 };
+    for (size_t most = 0; most < ARRAY_COUNT(shown); most++)
+        CHECK(oct_str_shown(text, most) == shown[most]);
+}
+
+TEST_MAIN(shown_cuts_between_characters, order_is_bytewise, split_takes_one_part_at_a_time, numbers_are_decimal_u64,
           utf8_of_up_to_three_bytes, utf8_of_every_code_point, utf8_of_random_strings,
           bits_are_those_of_an_array_of_bools)
