@@ -181,6 +181,7 @@ TEST(shown_cuts_between_characters)
         CHECK(oct_str_shown(text, most) == shown[most]);
 }
 
-TEST_MAIN(shown_cuts_between_characters, order_is_bytewise, split_takes_one_part_at_a_time, numbers_are_decimal_u64,
+TEST_MAIN(shown_cuts_between_characters,
+          order_is_bytewise, split_takes_one_part_at_a_time, numbers_are_decimal_u64,
           utf8_of_up_to_three_bytes, utf8_of_every_code_point, utf8_of_random_strings,
           bits_are_those_of_an_array_of_bools)
