@@ -555,6 +555,8 @@ static oct_status reopen(oct_collection *collection, oct_error *error)
         oct_collection_unload(collection);
         status = oct_collection_load(collection, error);
         if (status != OCT_OK) oct_collection_fail(collection, status, error);
+        if (status == OCT_CORRUPT || status == OCT_UNSUPPORTED)
+            collection->reopen = false; /* another try would find the same */
     }
     oct_mutex_unlock(&collection->writer);
     oct_mutex_unlock(&collection->seal_mutex);
