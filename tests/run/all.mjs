@@ -36,7 +36,8 @@ const SUITES = [
   ['program', 'node tests/clients/program.mjs', 'do commands and HTTP server keep their word?'],
   ['js', `${BUILD_JS} && node --test --test-reporter=./tests/js/reporter.mjs tests/js/`,
     'does the npm package do what it says? (Node)'],
-  ['cases', 'node tests/run/cases.mjs', 'is behaviour the same through every door?'],
+  ['cases', 'cmake --preset wasi && cmake --build --preset wasi -j 2 --target octant-wasi && ' +
+    `${BUILD_JS} && node tests/run/cases.mjs`, 'is behaviour the same through every door?'],
   ['sim', preset('release', 'sim'), 'is every acknowledged point there after any crash or fault?'],
   ['sim-asan', 'cmake --preset asan && cmake --build --preset asan -j 2 && ' +
     "ctest --preset asan --verbose -R '^(oom/|sim/db_(model|fault|kill))'",
