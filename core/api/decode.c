@@ -72,6 +72,10 @@ static oct_status read_by_op(oct_decoder *decoder, const oct_node *body, oct_req
     case OCT_OP_vectors_delete: return read_write(decoder, body, OCT_WRITE_DELETE_VECTORS, out);
     case OCT_OP_points_query: return oct_read_query_body(decoder, body, &out->query);
     case OCT_OP_points_search: return oct_read_search_body(decoder, body, &out->query);
+    case OCT_OP_points_query_batch:
+        return oct_read_batch_body(decoder, body, oct_read_query_body, out);
+    case OCT_OP_points_search_batch:
+        return oct_read_batch_body(decoder, body, oct_read_search_body, out);
     case OCT_OP_points_scroll: return oct_read_scroll_body(decoder, body, &out->scroll);
     case OCT_OP_points_count: return oct_read_count_body(decoder, body, &out->count);
     case OCT_OP_COUNT: break;

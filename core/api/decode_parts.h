@@ -51,6 +51,12 @@ OCT_MUST_CHECK oct_status oct_read_query_body(oct_decoder *decoder, const oct_no
                                               oct_query *out);
 OCT_MUST_CHECK oct_status oct_read_search_body(oct_decoder *decoder, const oct_node *body,
                                                oct_query *out);
+/* {"searches": [...]}: several bodies of one kind, each read by `read_one`. */
+OCT_MUST_CHECK oct_status oct_read_batch_body(oct_decoder *decoder, const oct_node *body,
+                                              oct_status (*read_one)(oct_decoder *decoder,
+                                                                     const oct_node *body,
+                                                                     oct_query *out),
+                                              oct_request *out);
 OCT_MUST_CHECK oct_status oct_read_scroll_body(oct_decoder *decoder, const oct_node *body,
                                                oct_scroll *out);
 OCT_MUST_CHECK oct_status oct_read_count_body(oct_decoder *decoder, const oct_node *body,

@@ -122,6 +122,31 @@ done:
     return status;
 }
 
+/* ---- batches of either --------------------------------------------------------------- */
+
+oct_status oct_read_batch_body(oct_decoder *decoder, const oct_node *body,
+                               oct_status (*read_one)(oct_decoder *decoder, const oct_node *body,
+                                                      oct_query *out),
+                               oct_request *out)
+{
+    oct_status status = OCT_OK;
+    oct_query *queries = NULL;
+    oct_node searches, item;
+    out->queries = NULL;
+    out->query_count = 0;
+    TRY(oct_expect(decoder, body, OCT_JSON_OBJECT));
+    TRY(oct_get(decoder, body, "searches", &searches));
+    TRY(oct_expect(decoder, &searches, OCT_JSON_ARRAY));
+    size_t count = oct_json_count(searches.value);
+    TRY(oct_arena_array(decoder->arena, count, sizeof *queries, &queries, decoder->error));
+    oct_items items = oct_items_of(&searches);
+    while (oct_items_next(&items, &item)) TRY(read_one(decoder, &item, &queries[item.index]));
+    out->queries = queries;
+    out->query_count = (uint32_t)count;
+done:
+    return status;
+}
+
 /* ---- the others ---------------------------------------------------------------------- */
 
 oct_status oct_read_scroll_body(oct_decoder *decoder, const oct_node *body, oct_scroll *out)

@@ -65,12 +65,26 @@ static void write_points(oct_json_writer *writer, const oct_found *found, bool s
     oct_json_end_array(writer);
 }
 
+static void write_search_result(oct_json_writer *writer, const oct_found *found)
+{
+    write_points(writer, found, true);
+}
+
 static void write_query_result(oct_json_writer *writer, const oct_found *found)
 {
     oct_json_begin_object(writer);
     member(writer, "points");
     write_points(writer, found, true);
     oct_json_end_object(writer);
+}
+
+/* The answers of a batch, in the order of its requests. */
+static void write_batch(oct_json_writer *writer, const oct_found *founds, uint32_t count,
+                        void (*write_one)(oct_json_writer *writer, const oct_found *found))
+{
+    oct_json_begin_array(writer);
+    for (uint32_t i = 0; i < count; i++) write_one(writer, &founds[i]);
+    oct_json_end_array(writer);
 }
 
 static void write_scroll_result(oct_json_writer *writer, const oct_found *found)
@@ -215,7 +229,13 @@ void oct_encode_result(oct_json_writer *writer, const oct_request *request,
     case OCT_OP_points_get: write_point(writer, &response->found.points[0], false); break;
     case OCT_OP_points_retrieve: write_points(writer, &response->found, false); break;
     case OCT_OP_points_query: write_query_result(writer, &response->found); break;
-    case OCT_OP_points_search: write_points(writer, &response->found, true); break;
+    case OCT_OP_points_query_batch:
+        write_batch(writer, response->founds, request->query_count, write_query_result);
+        break;
+    case OCT_OP_points_search: write_search_result(writer, &response->found); break;
+    case OCT_OP_points_search_batch:
+        write_batch(writer, response->founds, request->query_count, write_search_result);
+        break;
     case OCT_OP_points_scroll: write_scroll_result(writer, &response->found); break;
     case OCT_OP_points_count: write_count(writer, response->count); break;
     case OCT_OP_COUNT: ASSERT(false);

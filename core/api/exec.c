@@ -48,6 +48,10 @@ static oct_status exec_pinned(oct_arena *arena, const oct_request *request, oct_
     case OCT_OP_points_query:
     case OCT_OP_points_search:
         return oct_collection_query(collection, arena, &request->query, &response->found, error);
+    case OCT_OP_points_query_batch:
+    case OCT_OP_points_search_batch:
+        return oct_collection_query_batch(collection, arena, request->queries,
+                                          request->query_count, &response->founds, error);
     case OCT_OP_points_scroll:
         return oct_collection_scroll(collection, arena, &request->scroll, &response->found, error);
     case OCT_OP_points_count:

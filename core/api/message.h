@@ -62,6 +62,10 @@ typedef struct oct_request {
         oct_collection_config config; /* collections_create */
         oct_write write;              /* access WRITE */
         oct_query query;              /* points_query, points_search */
+        struct {                      /* points_query_batch, points_search_batch */
+            const oct_query *queries; /* [query_count] */
+            uint32_t query_count;
+        };
         oct_scroll scroll;
         oct_count count;
         oct_retrieve retrieve; /* points_retrieve, points_get */
@@ -79,6 +83,7 @@ typedef struct oct_response {
         oct_collection_info info;
         oct_write_result write;
         oct_found found;
+        const oct_found *founds; /* [request->query_count] */
         uint64_t count;
     };
 } oct_response;

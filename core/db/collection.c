@@ -195,19 +195,11 @@ static void give_scratch(oct_collection *collection, oct_hnsw_scratch *scratch)
     if (!keep) oct_hnsw_scratch_destroy(scratch);
 }
 
-oct_status oct_read_begin(oct_collection *collection, oct_arena *arena, oct_read_session *out,
-                          oct_error *error)
+/* Read `view`, whose reference is taken over. */
+static oct_status begin_over(oct_collection *collection, oct_arena *arena, oct_view *view,
+                             oct_read_session *out, oct_error *error)
 {
     oct_hnsw_scratch *scratch = NULL;
-    *out = (oct_read_session){ .view = NULL };
-    oct_view *view = oct_collection_view(collection);
-    if (!view) {
-        oct_mutex_lock(&collection->writer);
-        oct_status problem = oct_collection_problem(collection, error);
-        oct_mutex_unlock(&collection->writer);
-        if (problem != OCT_OK) return problem;
-        return oct_fail(error, OCT_UNAVAILABLE, "the collection is being opened again");
-    }
     oct_status status = take_scratch(collection, &scratch, error);
     if (status != OCT_OK) {
         oct_view_unpin(view);
@@ -221,6 +213,30 @@ oct_status oct_read_begin(oct_collection *collection, oct_arena *arena, oct_read
                                   .arena = arena,
                                   .scratch = scratch };
     return OCT_OK;
+}
+
+oct_status oct_read_begin(oct_collection *collection, oct_arena *arena, oct_read_session *out,
+                          oct_error *error)
+{
+    *out = (oct_read_session){ .view = NULL };
+    oct_view *view = oct_collection_view(collection);
+    if (!view) {
+        oct_mutex_lock(&collection->writer);
+        oct_status problem = oct_collection_problem(collection, error);
+        oct_mutex_unlock(&collection->writer);
+        if (problem != OCT_OK) return problem;
+        return oct_fail(error, OCT_UNAVAILABLE, "the collection is being opened again");
+    }
+    return begin_over(collection, arena, view, out, error);
+}
+
+oct_status oct_read_begin_beside(oct_collection *collection, oct_arena *arena,
+                                 const oct_read_session *other, oct_read_session *out,
+                                 oct_error *error)
+{
+    *out = (oct_read_session){ .view = NULL };
+    oct_view_pin(other->view);
+    return begin_over(collection, arena, other->view, out, error);
 }
 
 void oct_read_end(oct_collection *collection, oct_read_session *session)

@@ -110,7 +110,13 @@ typedef struct oct_read_session {
 } oct_read_session;
 OCT_MUST_CHECK oct_status oct_read_begin(oct_collection *collection, oct_arena *arena,
                                          oct_read_session *out, oct_error *error);
+/* The same over the view that `other` reads. */
+OCT_MUST_CHECK oct_status oct_read_begin_beside(oct_collection *collection, oct_arena *arena,
+                                                const oct_read_session *other,
+                                                oct_read_session *out, oct_error *error);
 void oct_read_end(oct_collection *collection, oct_read_session *session);
+/* Copy the payloads and vectors that *found borrows from a view or another arena into `arena`. */
+OCT_MUST_CHECK oct_status oct_found_detach(oct_arena *arena, oct_found *found, oct_error *error);
 
 /* ---- state.c: the manifest ----------------------------------------------------------- */
 

@@ -50,6 +50,11 @@ OCT_MUST_CHECK oct_status oct_collection_write(oct_collection *collection, oct_a
 OCT_MUST_CHECK oct_status oct_collection_query(oct_collection *collection, oct_arena *arena,
                                                const oct_query *query, oct_found *out,
                                                oct_error *error);
+/* Several queries over one and the same state, on as many threads as the host has. *out is [count],
+ * in the order of the queries. When some fail, the first of them is the error. */
+OCT_MUST_CHECK oct_status oct_collection_query_batch(oct_collection *collection, oct_arena *arena,
+                                                     const oct_query *queries, uint32_t count,
+                                                     const oct_found **out, oct_error *error);
 OCT_MUST_CHECK oct_status oct_collection_scroll(oct_collection *collection, oct_arena *arena,
                                                 const oct_scroll *scroll, oct_found *out,
                                                 oct_error *error);

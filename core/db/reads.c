@@ -6,8 +6,8 @@
 #include "db/collection.h"
 #include "model/config.h"
 
-/* Copy payloads and vectors out of the view, which is released before the answer is written. */
-static oct_status detach(oct_arena *arena, oct_found *found, oct_error *error)
+/* The view is released before the answer is written. */
+oct_status oct_found_detach(oct_arena *arena, oct_found *found, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_found_point *points = NULL;
@@ -40,7 +40,7 @@ oct_status oct_collection_query(oct_collection *collection, oct_arena *arena,
     oct_read_session session;
     TRY(oct_read_begin(collection, arena, &session, error));
     TRY(oct_read_query(&session.reading, query, out, error));
-    TRY(detach(arena, out, error));
+    TRY(oct_found_detach(arena, out, error));
 done:
     oct_read_end(collection, &session);
     return status;
@@ -53,7 +53,7 @@ oct_status oct_collection_scroll(oct_collection *collection, oct_arena *arena,
     oct_read_session session;
     TRY(oct_read_begin(collection, arena, &session, error));
     TRY(oct_read_scroll(&session.reading, scroll, out, error));
-    TRY(detach(arena, out, error));
+    TRY(oct_found_detach(arena, out, error));
 done:
     oct_read_end(collection, &session);
     return status;
@@ -78,7 +78,7 @@ oct_status oct_collection_retrieve(oct_collection *collection, oct_arena *arena,
     oct_read_session session;
     TRY(oct_read_begin(collection, arena, &session, error));
     TRY(oct_read_retrieve(&session.reading, retrieve, out, error));
-    TRY(detach(arena, out, error));
+    TRY(oct_found_detach(arena, out, error));
 done:
     oct_read_end(collection, &session);
     return status;

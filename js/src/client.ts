@@ -142,6 +142,12 @@ export class OctantClient {
     return this.#read(collection_name, '/points/query', args);
   }
 
+  /** Several queries over one state of the collection; answers in their order. */
+  queryBatch(collection_name: string, args: { searches: T.QueryRequest[] } & T.ReadOptions,
+  ): Promise<{ points: T.ScoredPoint[] }[]> {
+    return this.#read(collection_name, '/points/query/batch', args);
+  }
+
   search(collection_name: string, args: T.SearchRequest & T.ReadOptions,
   ): Promise<T.ScoredPoint[]> {
     return this.#read(collection_name, '/points/search', args);

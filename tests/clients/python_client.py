@@ -130,6 +130,18 @@ def queries_by_id_leave_that_point_out(client, name):
 
 
 @test
+def batches_answer_in_order(client, name):
+    fill(client, name)
+    requests = [models.QueryRequest(query=[1.0, 0.0, 0.0], limit=3, with_payload=True),
+                models.QueryRequest(query=2, limit=1, with_payload=True)]
+    answers = client.query_batch_points(name, requests)
+    equal(answers[0].points,
+          client.query_points(name, query=[1.0, 0.0, 0.0], limit=3, with_payload=True).points)
+    equal(answers[1].points, client.query_points(name, query=2, limit=1).points)
+    equal(len(answers), 2)
+
+
+@test
 def scroll_pages_in_order_of_ids(client, name):
     fill(client, name)
     first, next_id = client.scroll(name, limit=2, with_payload=["city"])

@@ -41,14 +41,19 @@ static void check_write(const oct_write *write)
     }
 }
 
+static void check_query(const oct_query *query)
+{
+    ASSERT(query->limit >= 1);
+    if (query->kind == OCT_QUERY_VECTOR) check_floats(query->vector, query->vector_count);
+}
+
 static void check_success(const oct_request *request)
 {
     if (oct_op_describe(request->op)->access == OCT_ACCESS_WRITE) check_write(&request->write);
-    if (request->op == OCT_OP_points_query || request->op == OCT_OP_points_search) {
-        ASSERT(request->query.limit >= 1);
-        if (request->query.kind == OCT_QUERY_VECTOR)
-            check_floats(request->query.vector, request->query.vector_count);
-    }
+    if (request->op == OCT_OP_points_query || request->op == OCT_OP_points_search)
+        check_query(&request->query);
+    if (request->op == OCT_OP_points_query_batch || request->op == OCT_OP_points_search_batch)
+        for (uint32_t i = 0; i < request->query_count; i++) check_query(&request->queries[i]);
     if (request->op == OCT_OP_points_scroll) ASSERT(request->scroll.limit >= 1);
 }
 

@@ -54,6 +54,8 @@ for (const [name, storage] of Object.entries(STORAGES)) {
     const [{ vector }] = points;
     assert.deepEqual(ids((await client.query('c', { query: vector, limit: 7 })).points),
       bruteForce(points, vector, 7));
+    assert.deepEqual((await client.queryBatch('c', { searches: [{ query: vector, limit: 7 }] })),
+      [await client.query('c', { query: vector, limit: 7 })]);
     assert.deepEqual(ids(await client.search('c', { vector: [...vector], limit: 7 })),
       bruteForce(points, vector, 7));
 

@@ -33,6 +33,8 @@ static const struct {
     { "POST", "/collections/c0/points/scroll", "{\"limit\":200,\"with_vector\":true}" },
     { "POST", "/collections/c0/points/count", "{\"filter\":{\"must\":[{\"key\":\"k0\",\"match\":"
                                               "{\"any\":[1,2,3]}}]}}" },
+    { "POST", "/collections/c0/points/query/batch",
+      "{\"searches\":[{\"query\":[1,2,3,4,5,6,7,8,8,7,6,5,4,3,2,1],\"using\":\"a\"},{}]}" },
     { "POST", "/collections/c0/points/query",
       "{\"query\":[1,2,3,4,5,6,7,8,8,7,6,5,4,3,2,1],\"using\":\"a\",\"limit\":5,"
       "\"with_payload\":true,\"filter\":{\"must_not\":[{\"key\":\"k3\",\"match\":"

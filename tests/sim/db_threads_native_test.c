@@ -3,7 +3,8 @@
  * Goal: writers, readers and maintenance at the same time never show half a change, never a point
  * twice, and lose nothing; under ThreadSanitizer, without a race.
  * Method: each writer owns a range of ids and writes points whose payload repeats their vector;
- * readers check every point they see against that, and that a page has no id twice; a
+ * readers check every point they see against that, that a page has no id twice, and that the
+ * queries of a batch, which run on threads of their own, see the same state; a
  * maintenance thread seals and merges all the while (segments of 24 points). At the end every
  * writer's last state is compared, and again after a reopen. */
 #include <pthread.h>
@@ -13,8 +14,11 @@
 
 #include "sim/model.h"
 #include "unit/test.h"
+#include "unit/threads.h"
 
 enum { WRITERS = 4, READERS = 2, IDS = 40, ROUNDS = 2000, TEXT = 16384 };
+
+#define BATCHED "{\"query\":[1,1],\"limit\":30,\"with_vector\":true,\"with_payload\":true}"
 
 typedef struct shared {
     sim_world world;
@@ -112,6 +116,21 @@ static void check_page(shared *all, const char *page)
     }
 }
 
+/* The same query several times in one batch: are all answers the same? */
+static void read_batch(shared *all, char *answer)
+{
+    static const char body[] = "{\"searches\":[" BATCHED "," BATCHED "," BATCHED "]}";
+    int http = call(all->world.db, "POST", "/collections/c/points/query/batch", body, answer);
+    const char *first = strstr(answer, "{\"points\":");
+    const char *second = first ? strstr(first + 1, "{\"points\":") : NULL;
+    const char *third = second ? strstr(second + 1, "{\"points\":") : NULL;
+    bool same = http == 200 && third && third - second == second - first &&
+                memcmp(first, second, (size_t)(second - first)) == 0 &&
+                memcmp(second, third, (size_t)(third - second) - 1) == 0;
+    if (!same) oct_atomic_add(&all->bad, 1);
+    oct_atomic_add(&all->pages, 3);
+}
+
 static void *run_reader(void *arg)
 {
     worker *self = arg;
@@ -121,7 +140,12 @@ static void *run_reader(void *arg)
     const char *query =
         "{\"query\":[1,1],\"limit\":200,\"with_vector\":true,\"with_payload\":true}";
     while (oct_atomic_load(&all->writers_left) > 0) {
-        bool scrolling = below(self, 2) == 0;
+        uint32_t way = below(self, 3);
+        if (way == 0) {
+            read_batch(all, page);
+            continue;
+        }
+        bool scrolling = way == 1;
         int http = call(all->world.db, "POST",
                         scrolling ? "/collections/c/points/scroll" : "/collections/c/points/query",
                         scrolling ? scroll : query, page);
@@ -167,6 +191,8 @@ TEST(writers_readers_and_maintenance_together)
     const oct_alloc *alloc = &(oct_alloc){ .resize = resize };
     CHECK(oct_vfs_memory_create(alloc, &vfs, NULL) == OCT_OK);
     sim_init(&all.world, alloc, vfs);
+    all.world.host.parallel = test_parallel;
+    all.world.host.parallel_width = 2;
     CHECK(sim_open(&all.world, NULL) == OCT_OK);
     CHECK(call(all.world.db, "PUT", "/collections/c",
                "{\"vectors\":{\"size\":2,\"distance\":\"Dot\"}}", NULL) == 200);

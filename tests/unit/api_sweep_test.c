@@ -43,6 +43,8 @@ static const sweep_row rows[] = {
       "\"with_payload\":{\"include\":[\"a\"]},\"with_vector\":[\"a\"]}" },
     { "POST", "/collections/c/points/search",
       "{\"vector\":{\"name\":\"a\",\"vector\":[1]},\"limit\":3}" },
+    { "POST", "/collections/c/points/query/batch",
+      "{\"searches\":[{\"query\":[1,2]},{\"filter\":{\"must\":[{\"has_id\":[1]}]}}]}" },
     { "POST", "/collections/c/points/scroll", "{\"offset\":3}" },
     { "POST", "/collections/c/points/count", "{\"filter\":{}}" },
 };

@@ -2,43 +2,15 @@
 /* Goal: the graph is the same on one thread and on several, however they take turns, and several
  * threads may search one graph at a time.
  * Method: real threads; run under ThreadSanitizer to see races that happen to do no harm. */
-#include <pthread.h>
-
 #include "unit/hnsw_fixture.h"
+#include "unit/threads.h"
 
-enum { WIDTH = 4 };
-
-typedef struct task {
-    void (*run)(void *arg, uint32_t task);
-    void *arg;
-    uint32_t number;
-} task;
-
-static void *run_task(void *self)
-{
-    task *t = self;
-    t->run(t->arg, t->number);
-    return NULL;
-}
-
-static void threads_parallel(void *self, uint32_t tasks, void (*run)(void *arg, uint32_t task),
-                             void *arg)
-{
-    task list[WIDTH];
-    pthread_t threads[WIDTH];
-    UNUSED(self);
-    if (tasks > WIDTH) abort();
-    for (uint32_t i = 0; i < tasks; i++) {
-        list[i] = (task){ .run = run, .arg = arg, .number = i };
-        if (pthread_create(&threads[i], NULL, run_task, &list[i]) != 0) abort();
-    }
-    for (uint32_t i = 0; i < tasks; i++) pthread_join(threads[i], NULL);
-}
+enum { WIDTH = TEST_THREADS_MAX };
 
 static oct_hnsw *build_wide(const world *w, const oct_hnsw_reuse *reuse, uint32_t width)
 {
     oct_host host = fixture_host(&test_alloc);
-    host.parallel = threads_parallel;
+    host.parallel = test_parallel;
     host.parallel_width = width;
     oct_hnsw *graph;
     if (build_graph(&host, &w->flat, &fixture_params, reuse, &graph, NULL) != OCT_OK) abort();
@@ -86,7 +58,7 @@ TEST(threads_share_a_graph)
     world w = world_create(OCT_METRIC_COSINE, 2000, 32, 0);
     oct_hnsw *graph = build_wide(&w, NULL, 2);
     searcher s = { .w = &w, .graph = graph };
-    threads_parallel(NULL, WIDTH, search_all, &s);
+    test_parallel(NULL, WIDTH, search_all, &s);
     for (int i = 0; i < WIDTH; i++) CHECK(s.recall[i] == s.recall[0] && s.recall[i] > 0.9);
     oct_hnsw_destroy(graph);
     world_destroy(&w);
