@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""common.py - data, truth, memory and arithmetic of the peer benchmarks."""
+"""common.py - data, truth, memory and arithmetic of the peer benchmarks.
+
+    common.py OPTIONS     # {"data":..,"points":..,"queries":..,"directory":..}, for wasm.mjs:
+                          # prints the truth's path and the shape as JSON
+"""
 import json
 import math
 import os
 import statistics
 import sys
 import time
+import types
 
 import numpy
 
@@ -75,9 +80,13 @@ def prepare_truth(options, filters, directory):
         else:
             say(f"computing the truth {name}")
             truth = exact(options, passing(options, name) if name else None)
-        paths[name] = os.path.join(directory, f"truth{name}.npy")
-        numpy.save(paths[name], truth)
+        paths[name] = os.path.join(directory, f"truth{name}.i32")
+        truth.astype("<i4").tofile(paths[name])
     return paths
+
+
+def load_truth(path):
+    return numpy.fromfile(path, "<i4").reshape(-1, LIMIT)
 
 
 def recall(found, truth):
@@ -162,3 +171,14 @@ def write_results(folder, name, rows, text):
         file.writelines(json.dumps(row) + "\n" for row in rows)
     with open(os.path.join(folder, name + ".md"), "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def main():
+    options = types.SimpleNamespace(**json.loads(sys.argv[1]), filters=False)
+    options.count, options.dim = shape_of(options)
+    truth = prepare_truth(options, (), options.directory)
+    print(json.dumps({"truth": truth, "count": options.count, "dim": options.dim}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """worker.py - one contender in a process of its own, and the requests it answers.
 
+    worker.py NAME OPTIONS DIRECTORY     # for wasm.mjs: a request and a reply are a line of JSON
+
 The loop that is timed is the same for all: [search(query) for query in queries]. Queries are
 converted to what a library takes before the clock starts, and ids to plain integers after it.
 """
 import ctypes
 import gc
+import json
 import multiprocessing
 import os
+import sys
 import time
+import types
 
 import numpy
 
@@ -25,7 +30,7 @@ class Contender:
         # A copy in memory, as a caller has it. It is there before and after, and not counted.
         vectors = numpy.array(common.rows_of(options, "vectors.f32")[:options.count])
         self.queries = numpy.array(common.queries_of(options))
-        self.truth = numpy.load(options.truth[""])
+        self.truth = common.load_truth(options.truth[""])
         self.truths = options.truth
         self.adapter = ADAPTERS[name](vectors, directory, options)
 
@@ -47,7 +52,7 @@ class Contender:
 
     def filter(self, name):
         self.adapter.filter(name)
-        self.truth = numpy.load(self.truths[name])
+        self.truth = common.load_truth(self.truths[name])
         return {}
 
     def loop(self):
@@ -111,5 +116,21 @@ class Worker:
             self._process.kill()
 
 
+def main():
+    """The same over standard input and output, which libraries can't disturb."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    name, options, directory = sys.argv[1:]
+    contender = Contender(name, types.SimpleNamespace(**json.loads(options)), directory)
+    for line in sys.stdin:
+        request = json.loads(line)
+        job = {"build": contender.build, "pass": contender.run_pass}[request.pop("kind")]
+        print(json.dumps(job(**request)), file=replies, flush=True)
+
+
 def start_worker(name, options, directory):
     return Worker(name, options, directory)
+
+
+if __name__ == "__main__":
+    main()
