@@ -1,15 +1,17 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// wasm.mjs - Octant's npm package and its peers from npm, in Node, on the same vectors, in the same
-// run; and native Octant with its AVX2 kernels, for what WebAssembly costs.
+// wasm.mjs - Octant's npm package and its peers from npm, in Node or Chromium, on the same vectors,
+// in the same run; and native Octant with its AVX2 kernels, for what WebAssembly costs.
 //
 //     "$OCTANT_NODE" bench/peers/wasm.mjs --data FOLDER [--points N] [--peers a,b] [--rounds N]
+//                                         [--browser]
 //
 // As native.py, which see: a process for each, contenders in turns, medians of CPU time, one query
 // a call. Octant is called through searchVectors, the typed method of the package, in memory; the
 // native side is octant-avx2 of native.py, called from Python. Peers without an ef have one point.
-// Writes wasm.jsonl and wasm.md to build/bench. Needs: setup.sh wasm js bench; octant-shared of
-// preset release, octant-wasm of preset wasm, npm run build:js.
+// With --browser all but the native side run in Chromium (wasm_browser.mjs), by wall time. Writes
+// wasm.jsonl and wasm.md, or browser.*, to build/bench. Needs: setup.sh wasm js bench;
+// octant-shared of preset release, octant-wasm of preset wasm, npm run build:js.
 import { execFileSync, fork, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,6 +19,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ADAPTERS } from './wasm_adapters.mjs';
+import { startBrowser } from './wasm_browser.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const ROOT = join(HERE, '../..');
@@ -35,6 +38,7 @@ function readOptions() {
     data: { type: 'string' }, points: { type: 'string', default: '20000' },
     peers: { type: 'string', default: Object.keys(ADAPTERS).join(',') },
     rounds: { type: 'string', default: '5' },
+    browser: { type: 'boolean', default: false },
     out: { type: 'string', default: join(ROOT, 'build/bench') },
     library: { type: 'string', default: join(ROOT, 'build/release/liboctant.so') },
   } });
@@ -119,18 +123,19 @@ async function measure(contenders, rounds) {
     say(`round ${round} of ${rounds} done`);
   }
   return new Map([...taken].map(([name, rows]) => [name, [...rows].filter(([, each]) => each.length)
-    .map(([ef, each]) => ({ ef, ...Object.fromEntries(['recall', 'qps', 'wall_qps']
+    .map(([ef, each]) => ({ ef, ...Object.fromEntries(['recall', 'qps', 'wall_qps', 'batch_qps']
+      .filter((key) => key in each[0])
       .map((key) => [key, median(each.map((row) => row[key]))])) }))]));
 }
 
 /** Queries a second at a recall; `bound` when the smallest ef has more. */
-function atRecall(curve, recall) {
+function atRecall(curve, recall, key = 'qps') {
   const index = curve.findIndex((row) => row.recall >= recall);
   if (index < 0) return null;
-  if (index === 0) return { qps: curve[0].qps, bound: true };
+  if (index === 0) return { qps: curve[0][key], bound: true };
   const [below, above] = [curve[index - 1], curve[index]];
   const share = (recall - below.recall) / (above.recall - below.recall);
-  return { qps: below.qps ** (1 - share) * above.qps ** share, bound: false };
+  return { qps: below[key] ** (1 - share) * above[key] ** share, bound: false };
 }
 
 const show = (figure) => figure === null ? '–'
@@ -145,26 +150,29 @@ function tableOf(curves, builds) {
   const order = [...figures].sort(([, [a]], [, [b]]) => (b?.qps ?? 0) - (a?.qps ?? 0));
   for (const [name, found] of order) {
     const build = builds.get(name);
-    const memory = build.memory_mb ?? build.anonymous_mb + build.mapped_mb;
+    const memory = name === NATIVE ? build.anonymous_mb + build.mapped_mb : build.memory_mb;
     const ratios = found.map((figure, i) => figure && ours[i]
       ? (ours[i].qps / figure.qps).toFixed(2) : '–');
-    lines.push(`| ${name} | ${build.cpu_s.toFixed(1)} | ${memory.toFixed(0)} | ` +
+    lines.push(`| ${name} | ${build.cpu_s.toFixed(1)} | ${memory?.toFixed(0) ?? '–'} | ` +
       `${found.map(show).join(' | ')} | ${ratios.join(' | ')} |`);
   }
-  lines.push('', `build: Octant in wasm over native avx2: ` +
+  const batch = RECALLS.map((recall) => show(atRecall(curves.get('octant'), recall, 'batch_qps')));
+  lines.push('',
+    `Octant, all queries in one searchVectors: q/s at .95 ${batch[0]}, at .99 ${batch[1]}`,
+    `build: Octant in wasm over native avx2: ` +
     (builds.get('octant').cpu_s / builds.get(NATIVE).cpu_s).toFixed(2));
   return `${lines.join('\n')}\n`;
 }
 
 // ---- the run ---------------------------------------------------------------------------------
 
-async function buildAll(options, directory) {
+async function buildAll(options, directory, start) {
   const contenders = [];
   const builds = new Map();
   for (const name of [NATIVE, ...options.names]) {
     say(`build ${name} ...`);
     const worker = name === NATIVE ? startNative(options, directory)
-      : await startNode(name, options);
+      : await start(name);
     const row = await worker.ask('build');
     say(`build ${name}: ${JSON.stringify(row)}`);
     builds.set(name, row);
@@ -184,7 +192,10 @@ async function main() {
     { data: given.data, points: given.points, queries: query_count, directory })]));
   const options = { ...given, ...told, queries: query_count, query_count,
     peers: join(process.env.OCTANT_PEERS, 'node_modules') };
-  const { contenders, builds } = await buildAll(options, directory);
+  const browser = given.browser ? await startBrowser(options, say) : null;
+  const { contenders, builds } = await buildAll(options, directory,
+    browser?.start ?? ((name) => startNode(name, options)));
+  const kind = given.browser ? 'browser' : 'wasm';
   try {
     const curves = await measure(contenders, given.rounds);
     const rows = [...builds].map(([peer, row]) => ({ bench: 'wasm_build', peer, ...row }));
@@ -192,12 +203,13 @@ async function main() {
       rows.push(...curve.map((row) => ({ bench: 'wasm_search', peer, ...row })));
     }
     const text = tableOf(curves, builds);
-    writeFileSync(join(given.out, 'wasm.jsonl'),
+    writeFileSync(join(given.out, `${kind}.jsonl`),
       rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-    writeFileSync(join(given.out, 'wasm.md'), text);
+    writeFileSync(join(given.out, `${kind}.md`), text);
     console.log(text);
   } finally {
     for (const { worker } of contenders) worker.end();
+    await browser?.close();
     rmSync(directory, { recursive: true });
   }
   return [...builds.values()].some(({ failed }) => failed) ? 1 : 0;

@@ -6,9 +6,10 @@
 //     build()          insert `count` vectors (id i at i * dim), index them, wait for it
 //     setEf(ef)        absent when the peer has none: then only one point of a curve exists
 //     search(query)    the ids of the LIMIT nearest, or a promise of them
+//     batch(queries)   many at once, one after the other in an array: Octant only
 //
-// `load(path)` imports a module of the peers' folder, `read(path)` gives bytes of it. M 16,
-// ef_construct 100, cosine (the vectors have unit length).
+// `load(path)` imports a module of the peers' folder, `read(path)` gives bytes of it, or a promise.
+// M 16, ef_construct 100, cosine (the vectors have unit length).
 export const LIMIT = 10;
 const M = 16;
 const EF_CONSTRUCT = 100;
@@ -41,6 +42,8 @@ async function octant({ vectors, count, dim, octant: open }) {
     setEf: (ef) => { hnsw_ef = ef; },
     search: async (query) => (await client.searchVectors('c',
       { vectors: query, limit: LIMIT, params: { hnsw_ef } })).ids,
+    batch: (queries) => client.searchVectors('c',
+      { vectors: queries, size: dim, limit: LIMIT, params: { hnsw_ef } }),
   };
 }
 
@@ -68,7 +71,7 @@ async function hnswlib({ vectors, count, dim, load }) {
 
 async function edgevec({ vectors, count, dim, load, read }) {
   const module = await load('edgevec/edgevec.js');
-  await module.default({ module_or_path: read('edgevec/edgevec_bg.wasm') });
+  await module.default({ module_or_path: await read('edgevec/edgevec_bg.wasm') });
   const config = new module.EdgeVecConfig(dim);
   config.metric = 'l2'; // the same order for unit vectors; its 'cosine' answers the furthest
   config.m = M;
@@ -143,7 +146,8 @@ async function orama({ vectors, count, dim, load }) {
 
 /** scan: 'vector_full_scan', or 'vector_quantize_scan' over bytes it prepares. */
 const sqlite = (scan) => async ({ vectors, count, dim, load }) => {
-  const sqlite3 = await (await load('@sqliteai/sqlite-wasm/node.mjs')).default();
+  const entry = typeof process === 'undefined' ? 'index.mjs' : 'node.mjs';
+  const sqlite3 = await (await load(`@sqliteai/sqlite-wasm/${entry}`)).default();
   const db = new sqlite3.oo1.DB(':memory:', 'c');
   const bytes = (values) => new Uint8Array(values.slice().buffer);
   return {

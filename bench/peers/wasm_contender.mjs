@@ -20,6 +20,7 @@ function recallOf(found, truth) {
 
 export class Contender {
   #adapter;
+  #all;
   #queries;
   #truth;
   #cpu;
@@ -29,6 +30,7 @@ export class Contender {
     contender.#adapter = await ADAPTERS[name](given);
     contender.#truth = truth;
     contender.#cpu = cpu;
+    contender.#all = queries;
     contender.#queries = Array.from({ length: queries.length / given.dim },
       (_, i) => queries.slice(i * given.dim, (i + 1) * given.dim));
     return contender;
@@ -59,7 +61,15 @@ export class Contender {
     const count = Math.min(this.#queries.length, Math.max(QUERIES_MIN, Math.floor(PASS_MS / one)));
     const [cpu, wall] = [this.#cpu(), performance.now()];
     const found = await this.#loop(this.#queries.slice(0, count));
-    return { recall: recallOf(found, this.#truth), qps: count * 1000 / (this.#cpu() - cpu),
+    const row = { recall: recallOf(found, this.#truth), qps: count * 1000 / (this.#cpu() - cpu),
       wall_qps: count * 1000 / (performance.now() - wall), queries: count };
+    if (this.#adapter.batch) row.batch_qps = await this.#batch();
+    return row;
+  }
+
+  async #batch() {
+    const cpu = this.#cpu();
+    await this.#adapter.batch(this.#all);
+    return this.#queries.length * 1000 / (this.#cpu() - cpu);
   }
 }
