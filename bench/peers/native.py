@@ -165,8 +165,10 @@ def run_curves(options, workers, builds):
 
 
 def run_filters(options, workers, builds):
-    lines = ["| filter | Octant | " + " | ".join(n for n in workers if n != "octant")
-             + " | Octant over the best |", "|---" * (len(workers) + 2) + "|"]
+    names = ["-".join(filter(None, (name, mode))) for name, worker in workers.items()
+             for mode in worker.modes]
+    lines = [f"| filter | {' | '.join(names)} | Octant over the best |",
+             "|---" * (len(names) + 2) + "|"]
     rows = []
     for name in FILTERS:
         for worker in workers.values():
@@ -176,7 +178,7 @@ def run_filters(options, workers, builds):
         curves = {}
         for row in measured:
             curves.setdefault(row["peer"], []).append(row)
-        best = {peer: common.best_above(curve, FILTER_RECALL) for peer, curve in curves.items()}
+        best = {peer: common.best_above(curves.get(peer, []), FILTER_RECALL) for peer in names}
         rivals = [value.value for peer, value in best.items() if peer != "octant" and value.value]
         ratio = best["octant"].value / max(rivals) if rivals and best["octant"].value else 0
         lines.append(f"| {name} | " + " | ".join(str(best[peer]) for peer in best)
