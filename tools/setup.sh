@@ -10,7 +10,7 @@
 #     js       npm development packages of package.json
 #     browser  Chromium
 #     python   qdrant-client, for the REST tests
-#     bench    hnswlib, a peer in the benchmarks (not part of all)
+#     bench    the peers of bench/: Python and npm packages (not part of all)
 #
 # Debian packages go to the system (through sudo when not root); everything big goes to
 # OCTANT_TOOLS (tools/env.sh), which all clones share; only .deps/ and node_modules/ are in the
@@ -23,7 +23,12 @@ cd "$(dirname "$0")/.."
 YYJSON_SDIST=yyjson==4.0.6
 WASMTIME_WHEEL=wasmtime==50.0.1
 QDRANT_CLIENT=qdrant-client==1.19.0
-HNSWLIB=hnswlib==0.8.0
+PYTHON_PEERS=(hnswlib==0.8.0 faiss-cpu==1.15.1 scalable-vs==0.5.0 usearch==2.26.6 voyager==2.2.3
+    alayalite==1.0.4 zvec==0.8.0 qdrant-edge-py==0.9.0)
+# None of these depends on other packages. pgvector wants exactly this pglite.
+NPM_PEERS=(hnswlib-wasm@0.8.2 edgevec@0.9.0 mememo@0.1.0 @electric-sql/pglite@0.5.14
+    @electric-sql/pglite-pgvector@0.0.15 @orama/orama@3.1.18
+    @sqliteai/sqlite-wasm@3.50.4-sync.0.9.99-vector.0.9.70)
 NODE_VERSION=24.21.0
 VENV=$OCTANT_TOOLS/venv
 
@@ -129,6 +134,17 @@ npm_packages() {
     cp package.json node_modules/.installed-package.json
 }
 
+# Peers of bench/peers/wasm.mjs, in a folder of their own: the package depends on none of them.
+npm_peers() {
+    cmp -s <(printf '%s\n' "${NPM_PEERS[@]}") "$OCTANT_PEERS/installed" && return
+    say "npm: peers of the benchmarks"
+    mkdir -p "$OCTANT_PEERS"
+    printf '{ "private": true }\n' >"$OCTANT_PEERS/package.json"
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$OCTANT_PEERS" \
+        "${NPM_PEERS[@]}"
+    printf '%s\n' "${NPM_PEERS[@]}" >"$OCTANT_PEERS/installed"
+}
+
 stage_core() {
     debian build-essential cmake ninja-build pkg-config libmicrohttpd-dev clang-19 llvm-19 \
         libclang-rt-19-dev
@@ -149,7 +165,9 @@ stage_python() { python_package "$QDRANT_CLIENT"; }
 stage_bench() {
     debian build-essential
     [ -x /usr/bin/python3 ] && debian python3-dev
-    python_package "$HNSWLIB"
+    local peer
+    for peer in "${PYTHON_PEERS[@]}"; do python_package "$peer"; done
+    npm_peers
 }
 
 mkdir -p "$OCTANT_TOOLS"

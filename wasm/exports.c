@@ -41,6 +41,7 @@ EXPORT const char *oct_w_reply_content_type(const oct_w_database *w);
 EXPORT const char *oct_w_reply_body(const oct_w_database *w);
 EXPORT size_t oct_w_reply_body_bytes(const oct_w_database *w);
 EXPORT void oct_w_reply_free(oct_w_database *w);
+EXPORT int oct_w_search(oct_w_database *w, uint32_t *block, uint32_t *hits);
 EXPORT int oct_w_maintain(oct_w_database *w, uint32_t budget_ms);
 EXPORT int oct_w_more(const oct_w_database *w);
 EXPORT const char *oct_w_message(const oct_w_database *w);
@@ -151,6 +152,53 @@ size_t oct_w_reply_body_bytes(const oct_w_database *w)
 }
 
 void oct_w_reply_free(oct_w_database *w) { oct_reply_free(w->db, &w->reply); }
+
+/* A typed search. `block` holds SEARCH_WORDS numbers, in the order of `enum search_word`, then the
+ * floats of the vectors, then the texts collection, vector name and options. The answer goes to
+ * `hits`: the counts [vector_count], then HIT_WORDS a hit [vector_count][limit]: its score as a
+ * float, whether its id is a UUID, the id's four 32-bit parts from the lowest. Returns a status. */
+enum search_word {
+    VECTOR_COUNT, DIM, LIMIT, HNSW_EF, EXACT, NAME_BYTES, USING_BYTES, OPTIONS_BYTES, SEARCH_WORDS
+};
+enum { HIT_WORDS = 6 };
+
+static void write_hit(const oct_search_hit *hit, uint32_t *words)
+{
+    memcpy(words, &hit->score, sizeof hit->score);
+    words[1] = hit->id.is_uuid;
+    words[2] = (uint32_t)hit->id.low;
+    words[3] = (uint32_t)(hit->id.low >> 32);
+    words[4] = (uint32_t)hit->id.high;
+    words[5] = (uint32_t)(hit->id.high >> 32);
+}
+
+int oct_w_search(oct_w_database *w, uint32_t *block, uint32_t *hits)
+{
+    const float *vectors = (const float *)(const void *)(block + SEARCH_WORDS);
+    const char *texts = (const char *)(vectors + (size_t)block[VECTOR_COUNT] * block[DIM]);
+    const oct_search_request request = {
+        .collection = { texts, block[NAME_BYTES] },
+        .using_vector = { texts + block[NAME_BYTES], block[USING_BYTES] },
+        .options = { texts + block[NAME_BYTES] + block[USING_BYTES], block[OPTIONS_BYTES] },
+        .vectors = vectors,
+        .vector_count = block[VECTOR_COUNT],
+        .dim = block[DIM],
+        .limit = block[LIMIT],
+        .hnsw_ef = block[HNSW_EF],
+        .exact = block[EXACT] != 0,
+    };
+    size_t count = (size_t)request.vector_count * request.limit;
+    oct_search_hit *found = calloc(count + 1, sizeof *found); /* + 1: zero is not "no memory" */
+    if (!found) {
+        w->error = (oct_error){ .status = OCT_NOMEM, .message = "no memory for the hits" };
+        return OCT_NOMEM;
+    }
+    oct_status status = oct_search(w->db, &request, found, hits, &w->error);
+    for (size_t i = 0; i < count; i++)
+        write_hit(&found[i], hits + request.vector_count + i * HIT_WORDS);
+    free(found);
+    return (int)status;
+}
 
 /* Returns a status; then oct_w_more says whether there is more to do now. */
 int oct_w_maintain(oct_w_database *w, uint32_t budget_ms)

@@ -13,6 +13,7 @@
  * than this table and writes whole texts: those are left alone. */
 #include <string.h>
 
+#include "api/call.h"
 #include "api/decode.h"
 #include "api/encode.h"
 #include "api/exec.h"
@@ -24,8 +25,7 @@
 
 enum {
     REPLY_BYTES_MAX = 1 << 30,
-    SMALL_REPLY_BYTES = 512, /* the longest reply of a write is below 200 */
-    PREFIX_BYTES_MAX = 64
+    SMALL_REPLY_BYTES = 512 /* the longest reply of a write is below 200 */
 };
 
 /* One call under way. */
@@ -104,14 +104,12 @@ static bool is_whole(const char *message)
     return starts_with(message, "Bad request: ");
 }
 
-/* The text of the state's error into text[PREFIX_BYTES_MAX + OCT_ERROR_MESSAGE_BYTES]. */
-static oct_str error_text(const call_state *state, oct_status status, char *text)
+oct_str oct_error_text(const char *message, oct_status status, oct_stage stage, char *text)
 {
-    const char *message = state->error.message;
-    const char *prefix = is_whole(message) ? "" : prefix_of(status, state->request.stage);
+    const char *prefix = is_whole(message) ? "" : prefix_of(status, stage);
     size_t prefix_bytes = strlen(prefix);
     size_t message_bytes = strlen(message);
-    ASSERT(prefix_bytes <= PREFIX_BYTES_MAX);
+    ASSERT(prefix_bytes <= OCT_ERROR_PREFIX_BYTES_MAX);
     memcpy(text, prefix, prefix_bytes);
     memcpy(text + prefix_bytes, message, message_bytes);
     return (oct_str){ text, prefix_bytes + message_bytes };
@@ -154,7 +152,8 @@ static oct_status write_success(call_state *state)
  * missing route has no body (Qdrant). */
 static void write_error(call_state *state, oct_status status)
 {
-    char text[PREFIX_BYTES_MAX + OCT_ERROR_MESSAGE_BYTES];
+    char text[OCT_ERROR_TEXT_BYTES];
+    oct_str whole = oct_error_text(state->error.message, status, state->request.stage, text);
     oct_arena_reset(&state->arena);
     oct_buf_clear(&state->buf);
     state->content_type = "application/json";
@@ -163,7 +162,7 @@ static void write_error(call_state *state, oct_status status)
         return;
     }
     oct_json_writer writer = writer_of(state);
-    oct_encode_error(&writer, error_text(state, status, text), seconds_since(state));
+    oct_encode_error(&writer, whole, seconds_since(state));
     if (oct_json_writer_status(&writer) != OCT_OK) oct_buf_deinit(&state->buf);
 }
 

@@ -3,6 +3,7 @@
 import createModule, { type OctantModule } from './octant.mjs';
 import { createBridge, textAt, type Log } from './bridge.js';
 import { OctantError, statusName, type StatusName } from './errors.js';
+import { search, type SearchCall, type SearchOutcome } from './search.js';
 import type { Storage } from './storage/storage.js';
 
 /** How the database is opened; all optional (struct oct_open_options). */
@@ -24,6 +25,7 @@ export interface Reply {
 /** A database that lives in one instance of the module. */
 export interface Core {
   call(verb: string, path: string, body: string, floats: Float32Array | null): Reply;
+  search(call: SearchCall): SearchOutcome;
   /** Housekeeping for about that long; whether there is more to do now. */
   maintain(budgetMs: number): boolean;
   close(): void;
@@ -73,6 +75,7 @@ export async function openCore(module: WebAssembly.Module, storage: Storage, log
   }
   return {
     call: (verb, path, body, floats) => call(wasm, database, verb, path, body, floats),
+    search: (typed) => search(wasm, database, typed),
     maintain(budgetMs) {
       const result = wasm._oct_w_maintain(database, budgetMs);
       if (result !== 0) throw new OctantError(statusName(result), message());

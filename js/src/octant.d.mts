@@ -22,6 +22,7 @@ export interface OctantModule {
   _oct_w_reply_body(w: number): number;
   _oct_w_reply_body_bytes(w: number): number;
   _oct_w_reply_free(w: number): void;
+  _oct_w_search(w: number, block: number, hits: number): number;
   _oct_w_maintain(w: number, budgetMs: number): number;
   _oct_w_more(w: number): number;
   _oct_w_message(w: number): number;

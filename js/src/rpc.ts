@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// rpc.ts - the protocol between a page and its worker: four requests, answered in order.
+// rpc.ts - the protocol between a page and its worker: five requests, answered in order.
 import type { CoreOptions, Reply } from './core.js';
 import { OctantError, type StatusName } from './errors.js';
+import type { SearchCall, SearchOutcome } from './search.js';
 import type { Connection } from './session.js';
 
 export type BrowserStorage = 'opfs' | 'indexeddb' | 'memory';
@@ -16,11 +17,14 @@ export type Request =
   | { id: number; kind: 'open'; options: WorkerOptions }
   | { id: number; kind: 'call'; verb: string; path: string; body: string;
       floats: Float32Array | null }
+  | { id: number; kind: 'search'; call: SearchCall }
   | { id: number; kind: 'maintain' }
   | { id: number; kind: 'close' };
 
+type Answer = Reply | SearchOutcome | null; // call, search, the others
+
 export type Response =
-  | { id: number; reply: Reply | null }
+  | { id: number; reply: Answer }
   | { id: number; failed: { status: StatusName; message: string } };
 
 type Body = Request extends infer R ? (R extends Request ? Omit<R, 'id'> : never) : never;
@@ -28,7 +32,7 @@ type Body = Request extends infer R ? (R extends Request ? Omit<R, 'id'> : never
 /** Open a database in `worker`, which is ended with the connection if `owned`. */
 export async function connect(worker: Worker, owned: boolean,
   options: WorkerOptions): Promise<Connection> {
-  const pending = new Map<number, { resolve: (reply: Reply | null) => void;
+  const pending = new Map<number, { resolve: (reply: Answer) => void;
     reject: (error: OctantError) => void }>();
   let next = 1;
   let gone: OctantError | null = null;
@@ -50,7 +54,7 @@ export async function connect(worker: Worker, owned: boolean,
   worker.addEventListener('message', settle);
   worker.addEventListener('error', fail);
   worker.addEventListener('messageerror', fail);
-  const ask = (body: Body): Promise<Reply | null> => new Promise((resolve, reject) => {
+  const ask = (body: Body): Promise<Answer> => new Promise((resolve, reject) => {
     if (gone !== null) return reject(gone);
     const id = next++;
     pending.set(id, { resolve, reject });
@@ -71,7 +75,8 @@ export async function connect(worker: Worker, owned: boolean,
   }
   return {
     call: async (verb, path, body, floats) =>
-      (await ask({ kind: 'call', verb, path, body, floats }))!,
+      await ask({ kind: 'call', verb, path, body, floats }) as Reply,
+    search: async (call) => await ask({ kind: 'search', call }) as SearchOutcome,
     maintain: async () => void await ask({ kind: 'maintain' }),
     async close() {
       if (gone !== null) return;

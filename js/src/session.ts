@@ -7,6 +7,7 @@
 import { openCore, type Core, type CoreOptions, type Reply } from './core.js';
 import type { Log } from './bridge.js';
 import { OctantError, toOctantError } from './errors.js';
+import type { SearchCall, SearchOutcome } from './search.js';
 import type { Storage } from './storage/storage.js';
 
 const SLICE_MS = 20; // of housekeeping, after which a waiting request gets its turn
@@ -22,6 +23,7 @@ export interface SessionOptions extends CoreOptions {
 /** What a client needs of a database, in this thread or in another. */
 export interface Connection {
   call(verb: string, path: string, body: string, floats: Float32Array | null): Promise<Reply>;
+  search(call: SearchCall): Promise<SearchOutcome>;
   /** Do housekeeping until nothing is left. */
   maintain(): Promise<void>;
   close(): Promise<void>;
@@ -109,6 +111,11 @@ export class Session implements Connection {
       this.#scheduleIdle();
       return reply;
     });
+  }
+
+  search(call: SearchCall): Promise<SearchOutcome> {
+    return this.#enqueue(() => this.#run((core) => core.search(call),
+      ({ status }) => status === 'LIMIT'));
   }
 
   /** One slice of housekeeping; whether there is more. A failure of it is the core's answer. */

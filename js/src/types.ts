@@ -97,6 +97,28 @@ export interface SearchRequest extends Selection {
   vector: DenseVector | { name: string; vector: DenseVector };
 }
 
+/** A search of one or several vectors at once, by numbers. */
+export interface VectorSearch {
+  /** One vector after the other. */
+  vectors: Float32Array;
+  /** Numbers in each vector; all of them are one vector unless it is given. */
+  size?: number;
+  using?: string;
+  filter?: Filter | null;
+  params?: SearchParams | null;
+  /** Hits per vector, 10 unless given. */
+  limit?: number;
+  offset?: number;
+  score_threshold?: number;
+}
+
+/** Hits of vector i are at starts[i] up to starts[i + 1] of ids and scores, best first. */
+export interface VectorHits {
+  ids: PointId[];
+  scores: Float32Array;
+  starts: Uint32Array;
+}
+
 export interface ScrollRequest {
   filter?: Filter | null;
   limit?: number;

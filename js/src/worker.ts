@@ -7,6 +7,7 @@ import { openBrowserStorage } from './storage/browser.js';
 import { Session } from './session.js';
 import type { Request, Response, WorkerOptions } from './rpc.js';
 import type { Reply } from './core.js';
+import type { SearchOutcome } from './search.js';
 
 let session: Session | null = null;
 
@@ -19,7 +20,7 @@ async function open({ storage, name, wasm, ...options }: WorkerOptions): Promise
   });
 }
 
-async function answer(request: Request): Promise<Reply | null> {
+async function answer(request: Request): Promise<Reply | SearchOutcome | null> {
   if (request.kind === 'open') {
     await open(request.options);
     return null;
@@ -28,6 +29,7 @@ async function answer(request: Request): Promise<Reply | null> {
   if (request.kind === 'call') {
     return session.call(request.verb, request.path, request.body, request.floats);
   }
+  if (request.kind === 'search') return session.search(request.call);
   await (request.kind === 'maintain' ? session.maintain() : session.close());
   return null;
 }

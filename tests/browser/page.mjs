@@ -41,6 +41,8 @@ async function compare(client, count) {
       const got = points.map((point) => point.id).join();
       const expected = bruteForce(count, query, 10, group).join();
       if (got !== expected) return `query ${id}, group ${group}: ${got}, expected ${expected}`;
+      const hits = await client.searchVectors('c', { vectors: query, filter, params, limit: 10 });
+      if (hits.ids.join() !== expected) return `typed search ${id}: ${hits.ids}, ${expected}`;
     }
   }
   return '';

@@ -192,9 +192,49 @@ test('every method is one of the official client, with its name', async (t) => {
   const client = await open({ storage: 'memory' });
   t.after(() => client.close());
   // `search` was the official client's until its server deprecated it.
-  const own = ['constructor', 'request', 'maintain', 'close', 'search'];
+  const own = ['constructor', 'request', 'maintain', 'close', 'search', 'searchVectors'];
   const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(client));
   for (const method of methods.filter((each) => !own.includes(each))) {
     assert.equal(typeof QdrantClient.prototype[method], 'function', method);
   }
+});
+
+test('typed searches answer what query answers', async (t) => {
+  const client = await open({ storage: 'memory' });
+  t.after(() => client.close());
+  await client.createCollection('c', { vectors: { v: { size: SIZE, distance: 'Cosine' } } });
+  const points = makePoints(300).map((point, i) => ({ ...point, vector: { v: point.vector },
+    id: [i, BIG + BigInt(i), `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`][i % 3] }));
+  await client.upsert('c', { points });
+  await client.maintain();
+  const number = seededNumbers(SEED + 1);
+  const vectors = Float32Array.from({ length: 4 * SIZE }, number);
+  const variants = [{}, { limit: 3 }, { params: { exact: true } }, { params: { hnsw_ef: 4 } },
+    { filter: { must: [{ key: 'colour', match: { value: 'red' } }] } },
+    { filter: { must_not: [{ has_id: [BIG + 1n] }] }, offset: 2 }, { score_threshold: 0.3 }];
+  for (const args of variants) {
+    const hits = await client.searchVectors('c', { vectors, size: SIZE, using: 'v', ...args });
+    assert.equal(hits.starts.length, 5);
+    for (let i = 0; i < 4; i++) {
+      const { points: expected } = await client.query('c',
+        { query: vectors.slice(i * SIZE, (i + 1) * SIZE), using: 'v', ...args });
+      const [from, to] = [hits.starts[i], hits.starts[i + 1]];
+      assert.deepEqual(hits.ids.slice(from, to), ids(expected));
+      assert.deepEqual([...hits.scores.slice(from, to)], expected.map(({ score }) =>
+        Math.fround(score)));
+    }
+  }
+  const one = await client.searchVectors('c', { vectors: vectors.slice(0, SIZE), using: 'v' });
+  assert.equal(one.ids.length, 10);
+  await assert.rejects(client.searchVectors('d', { vectors }), { status: 'NOT_FOUND',
+    message: "Not found: Collection `d` doesn't exist!" });
+  await assert.rejects(client.searchVectors('c', { vectors, using: 'v' }), { status: 'BAD_INPUT',
+    message: `Wrong input: Vector dimension error: expected dim: ${SIZE}, got ${4 * SIZE}` });
+  await assert.rejects(client.searchVectors('c', { vectors, using: 'v', size: 5 }),
+    { status: 'BAD_INPUT' });
+  await assert.rejects(client.searchVectors('c', { vectors, using: 'v', size: SIZE, limit: 0 }),
+    { status: 'VALIDATION' });
+  await assert.rejects(client.searchVectors('c', { vectors, using: 'v', size: SIZE,
+    params: { hnsw_ef: 0 } }), { status: 'VALIDATION' });
+  assert.equal((await client.count('c')).count, 300); // nothing of it made the session go
 });

@@ -32,6 +32,8 @@ const SUITES = [
   ['unit-wasi', preset('wasi', 'unit|vfs'), 'and on wasm32 with WASI? (wasmtime)'],
   ['unit-wasm', preset('wasm', 'unit'), 'and as Emscripten builds it? (Node)'],
   ['python-client', '"$OCTANT_PYTHON" tests/clients/python_client.py', 'does qdrant-client work?'],
+  ['library', 'cmake --preset release && cmake --build --preset release -j 2 --target ' +
+    'octant-shared && "$OCTANT_PYTHON" tests/clients/library.py', 'does liboctant.so work alone?'],
   ['js-client', 'node tests/clients/js_client.mjs', 'does @qdrant/js-client-rest work?'],
   ['program', 'node tests/clients/program.mjs', 'do commands and HTTP server keep their word?'],
   ['js', `${BUILD_JS} && node --test --test-reporter=./tests/js/reporter.mjs tests/js/`,

@@ -74,6 +74,39 @@ typedef struct oct_reply {
 OCT_API void oct_call(oct_db *db, const oct_call_request *request, oct_reply *reply);
 OCT_API void oct_reply_free(oct_db *db, oct_reply *reply);
 
+/* ---- typed search -------------------------------------------------------------------------- */
+
+/* Nearest points of one or several vectors, with nothing of the vectors or the answer as text. */
+typedef struct oct_search_request {
+    oct_str collection;
+    oct_str using_vector;  /* vector name; "" = unnamed */
+    const float *vectors;  /* [vector_count][dim] */
+    uint32_t vector_count; /* searches to do; their answers do not depend on each other */
+    uint32_t dim;
+    uint32_t limit;        /* hits per vector, >= 1 */
+    uint32_t hnsw_ef;      /* 0 = the collection's */
+    bool exact;
+    /* "", or the other members of a points/query body as JSON: {"filter":..,"params":..,
+     * "score_threshold":..,"offset":..}. The members above win over what it says. */
+    oct_str options;
+} oct_search_request;
+
+typedef struct oct_search_hit {
+    oct_point_id id;
+    float score; /* as Qdrant shows it */
+} oct_search_hit;
+
+/* Search; the same results as POST points/query. Hits of vector i are hits[i * limit ..], best
+ * first, counts[i] of them: hits is [vector_count * limit], counts [vector_count], both the
+ * caller's. On failure their contents mean nothing; the error's message is that of the REST reply.
+ * BAD_INPUT, VALIDATION, NOT_FOUND as from oct_call. Several vectors share the reading of
+ * `options`; a write between two of them is seen by the later ones only. */
+OCT_API OCT_MUST_CHECK oct_status oct_search(oct_db *db, const oct_search_request *request,
+                                             oct_search_hit *hits, uint32_t *counts,
+                                             oct_error *error);
+
+/* ---- housekeeping -------------------------------------------------------------------------- */
+
 /* Do background work (seal, index, merge, vacuum) for about `budget_ms`. *more says whether
  * there is more to do now. Reads and writes go on meanwhile. 0 does one smallest step. */
 OCT_API OCT_MUST_CHECK oct_status oct_maintain(oct_db *db, uint32_t budget_ms, bool *more,

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * search.c - oct_search: the query of octant.h without text in either direction.
+ *
+ * A request becomes the same oct_query that a points/query body becomes, and goes through the same
+ * oct_exec, so that the two can't differ. What is rare or grows with the API (filters, search
+ * parameters, thresholds) is not repeated as C members: it comes as the JSON of such a body, is
+ * decoded by the decoder of that body, once per call, and so needs no change here when the API
+ * learns something. What every search has (vector, limit, ef) is typed. Decoding no options at all
+ * means decoding "{}": that costs a fraction of a microsecond and keeps the defaults in one place.
+ *
+ * Rejected: hits with payloads and vectors. Then memory would have to be owned and freed, and who
+ * wants payloads is well served by oct_call, where they are what takes the time. */
+#include <string.h>
+
+#include "api/call.h"
+#include "api/decode.h"
+#include "api/exec.h"
+#include "base/str.h"
+#include "octant/octant.h"
+
+typedef struct search_state {
+    oct_db *db;
+    const oct_search_request *search;
+    oct_arena options; /* what was decoded: lives through all vectors */
+    oct_arena work;    /* of one vector */
+    oct_request request;
+} search_state;
+
+static oct_status check_limits(const search_state *state, oct_error *error)
+{
+    const oct_query *query = &state->request.query;
+    if (state->search->limit < OCT_LIMIT_MIN)
+        return oct_fail(error, OCT_VALIDATION, "[limit: value %" PRIu32
+                        " invalid, must be %d or larger]", state->search->limit, OCT_LIMIT_MIN);
+    if (query->kind != OCT_QUERY_NONE)
+        return oct_fail(error, OCT_BAD_INPUT,
+                        "query: a typed search has its vectors beside the options");
+    if (query->with_payload.mode != OCT_SELECT_NONE || query->with_vector.mode != OCT_SELECT_NONE)
+        return oct_fail(error, OCT_BAD_INPUT,
+                        "with_payload, with_vector: a typed search answers ids and scores only");
+    return OCT_OK;
+}
+
+static oct_status decode(search_state *state, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_search_request *search = state->search;
+    oct_query *query = &state->request.query;
+    const oct_call_request call = { .body = search->options.bytes ? search->options
+                                                                  : OCT_STR("{}") };
+    state->request = (oct_request){ .op = OCT_OP_points_query, .collection = search->collection };
+    TRY(oct_decode(&state->options, &call, &state->request, error));
+    TRY(check_limits(state, error));
+    query->kind = OCT_QUERY_VECTOR;
+    query->vector_count = search->dim;
+    query->limit = search->limit;
+    if (search->using_vector.bytes) query->using_vector = search->using_vector;
+    if (search->hnsw_ef) query->hnsw_ef = search->hnsw_ef;
+    if (search->exact) query->exact = true;
+    state->request.stage = OCT_STAGE_EXEC;
+done:
+    return status;
+}
+
+/* One vector's answer into hits[limit]. */
+static oct_status search_one(search_state *state, const float *vector, oct_search_hit *hits,
+                             uint32_t *count, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_response response = { .pinned = NULL };
+    state->request.query.vector = vector;
+    TRY(oct_exec(state->db, &state->work, &state->request, &response, error));
+    ASSERT(response.found.count <= state->search->limit);
+    for (uint32_t i = 0; i < response.found.count; i++) {
+        const oct_found_point *point = &response.found.points[i];
+        hits[i] = (oct_search_hit){ .id = point->id, .score = point->score };
+    }
+    *count = response.found.count;
+done:
+    oct_exec_end(&response);
+    oct_arena_reset(&state->work);
+    return status;
+}
+
+/* Give the message the beginning that the REST reply has. */
+static void word_error(oct_error *error, oct_status status, oct_stage stage)
+{
+    char text[OCT_ERROR_TEXT_BYTES];
+    if (!error) return;
+    oct_str whole = oct_error_text(error->message, status, stage, text);
+    size_t bytes = (size_t)oct_str_shown(whole, OCT_ERROR_MESSAGE_BYTES - 1);
+    memcpy(error->message, whole.at, bytes);
+    error->message[bytes] = '\0';
+}
+
+oct_status oct_search(oct_db *db, const oct_search_request *request, oct_search_hit *hits,
+                      uint32_t *counts, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    search_state state = { .db = db, .search = request };
+    oct_arena_init(&state.options, oct_db_alloc(db), 0);
+    oct_arena_init(&state.work, oct_db_alloc(db), 0);
+    TRY(decode(&state, error));
+    for (uint32_t i = 0; i < request->vector_count; i++)
+        TRY(search_one(&state, request->vectors + (size_t)i * request->dim,
+                       hits + (size_t)i * request->limit, &counts[i], error));
+done:
+    if (status != OCT_OK) word_error(error, status, state.request.stage);
+    oct_arena_reset(&state.options);
+    return status;
+}
