@@ -73,6 +73,12 @@ OCT_MUST_CHECK oct_status oct_field_open(const uint8_t *at, size_t bytes, uint32
 void oct_field_collect(const oct_field *field, const oct_condition *condition, uint64_t *yes,
                        uint64_t *maybe);
 
+/* The points that match, each once, in any order, into out [most]; their number into *count. False
+ * when this index alone can't say it so simply (it leaves points to be looked at, or points have
+ * several values) or there are more than `most`; `out` is then undefined. */
+bool oct_field_list(const oct_field *field, const oct_condition *condition, uint32_t most,
+                    uint32_t *out, uint32_t *count);
+
 /* How many points match, for the same conditions; cheap (no posting is read). Bounds are true
  * bounds. */
 oct_cardinality oct_field_estimate(const oct_field *field, const oct_condition *condition);

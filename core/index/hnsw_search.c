@@ -7,12 +7,13 @@
  * answer carries only exact similarities. Without codes the walk's scores are exact already.
  *
  * Filters. A walk that drops forbidden points falls apart when few are allowed, and a walk over
- * all points finds few allowed ones. So there are three ways:
+ * all points finds few allowed ones. So there are three ways (query/plan.c says which):
  *
- *   - Very few allowed: no walk. Their codes are scored one after another, a sequential read that
- *     misses none of them; a walk would take as long.
+ *   - Very few allowed: no walk. Their codes are scored one after another, which misses none of
+ *     them; a walk would take as long.
  *   - Many allowed: walk as if there were no filter, with ef widened by the share of allowed
- *     points, and drop the others at the end.
+ *     points, and drop the others at the end. Ending the walk as soon as ef allowed ones lie
+ *     before the cursor, instead, was measured: the same speed at equal recall.
  *   - Few allowed: only allowed points are scored and kept; forbidden ones are looked through, to
  *     their own neighbours (the two-hop expansion of ACORN-1), each once per walk. It starts where
  *     an unfiltered walk would, and from a few allowed points spread over the segment, because
@@ -33,17 +34,12 @@ enum {
     /* Looking through forbidden points stops when this many rows' worth of points is gathered. Less
      * costs recall and saves little: the time goes into reading the rows. */
     GATHER_ROWS = 4,
-    /* Points scanned at a time: two words of the bitset at most. */
-    SCAN_POINTS = 128,
-    /* A walk through forbidden points takes about as long per candidate as scoring this many points
-     * one after another, which finds all (bench/hnsw.c, filtered rows): on codes, on floats. */
-    SCAN_CODES_PER_CANDIDATE = 150,
-    SCAN_ROWS_PER_CANDIDATE = 50
+    /* Points scanned at a time. */
+    SCAN_POINTS = 128
 };
 
-/* Walking through all points costs ef / share, looking through forbidden ones more per expansion
- * and finds less; at equal recall they meet about here (bench/hnsw.c, filtered rows). */
-#define SHARE_OF_MANY 0.15
+/* A walk over all points is widened to so many times ef at most. */
+#define SHARE_MIN 0.01
 
 /* One query on its way. */
 typedef struct search {
@@ -52,8 +48,7 @@ typedef struct search {
     oct_hnsw_scratch *scratch;
     hnsw_target target;
     uint32_t ef;      /* candidates of a walk that keeps allowed points only */
-    uint32_t ef_wide; /* of one that keeps all; 0 when too few are allowed for it */
-    bool scan;        /* so few are allowed that no walk is needed */
+    uint32_t ef_wide; /* of one that keeps all; 0: not this way */
 } search;
 
 static bool is_allowed(const search *s, uint32_t offset)
@@ -65,6 +60,13 @@ static uint32_t ef_clamped(const search *s, double ef)
 {
     double most = MIN((double)s->graph->header.inserted, (double)OCT_LIMIT_MAX);
     return (uint32_t)MAX(1.0, MIN(ef, most));
+}
+
+static double rescore_wanted(const search *s, uint32_t limit)
+{
+    double wanted = 1.5 * limit + (double)RESCORE_MORE;
+    if (s->query->oversampling > 0) wanted = (double)s->query->oversampling * limit;
+    return MAX(wanted, (double)limit);
 }
 
 /* ---- the walk through forbidden points --------------------------------------------------- */
@@ -158,29 +160,49 @@ static bool walk_filtered(const search *s, uint32_t start, uint32_t ef)
 
 /* ---- scanning the allowed ---------------------------------------------------------------- */
 
+/* Score scratch->nodes [count] for the pool; false when cancelled. */
+static bool scan_nodes(const search *s, uint32_t count)
+{
+    oct_hnsw_prefetch(s->graph, s->scratch->nodes, count);
+    (void)oct_hnsw_admit(s->graph, s->target, s->scratch, 0, count, s->ef); /* no cursor here */
+    return !oct_hnsw_cancelled(s->scratch);
+}
+
 /* Put the best `ef` of all allowed points into the pool, without walking. */
 static bool scan_allowed(const search *s)
 {
-    oct_hnsw_scratch *scratch = s->scratch;
     const uint64_t *present = s->graph->flat.present;
     uint32_t words = (uint32_t)oct_bits_words(s->graph->header.count);
-    bool stopped = false;
     uint32_t count = 0;
-    scratch->pool_count = 0;
-    for (uint32_t word = 0; word < words && !stopped; word++) {
+    s->scratch->pool_count = 0;
+    for (uint32_t word = 0; word < words; word++) {
         uint64_t bits = s->query->allowed[word];
         uint32_t left = s->graph->header.count - word * 64;
         if (present) bits &= present[word];
         if (left < 64) bits &= (UINT64_C(1) << left) - 1;
         for (; bits; bits &= bits - 1)
-            scratch->nodes[count++] = word * 64 + (uint32_t)__builtin_ctzll(bits);
-        if (count < SCAN_POINTS - 64 && word + 1 < words) continue;
-        oct_hnsw_prefetch(s->graph, scratch->nodes, count);
-        (void)oct_hnsw_admit(s->graph, s->target, scratch, 0, count, s->ef); /* nothing is walked */
+            s->scratch->nodes[count++] = word * 64 + (uint32_t)__builtin_ctzll(bits);
+        if (count <= SCAN_POINTS - 64 && word + 1 < words) continue;
+        if (!scan_nodes(s, count)) return false;
         count = 0;
-        stopped = oct_hnsw_cancelled(scratch);
     }
-    return !stopped;
+    return true;
+}
+
+/* The same for a list. */
+static bool scan_listed(const search *s)
+{
+    uint32_t count = 0;
+    s->scratch->pool_count = 0;
+    for (uint32_t i = 0; i < s->query->allowed_count; i++) {
+        uint32_t offset = s->query->listed[i];
+        s->scratch->nodes[count] = offset;
+        count += oct_flat_has(&s->graph->flat, offset);
+        if (count < SCAN_POINTS && i + 1 < s->query->allowed_count) continue;
+        if (!scan_nodes(s, count)) return false;
+        count = 0;
+    }
+    return true;
 }
 
 /* ---- the answer ------------------------------------------------------------------------- */
@@ -201,8 +223,9 @@ static oct_status walk(const search *s, oct_error *error)
 {
     bool done = true;
     bool enough = false;
-    if (s->scan) {
-        if (scan_allowed(s)) return OCT_OK;
+    if (s->query->way == OCT_HNSW_SCAN) {
+        done = s->query->listed ? scan_listed(s) : scan_allowed(s);
+        if (done) return OCT_OK;
         return oct_fail(error, OCT_CANCELLED, "search: cancelled while scanning codes");
     }
     uint32_t start = oct_hnsw_descend(s->graph, s->target, s->scratch, 0);
@@ -218,13 +241,6 @@ static oct_status walk(const search *s, oct_error *error)
     return OCT_OK;
 }
 
-static uint32_t rescore_count(const search *s, uint32_t limit)
-{
-    double wanted = 1.5 * limit + (double)RESCORE_MORE;
-    if (s->query->oversampling > 0) wanted = (double)s->query->oversampling * limit;
-    return (uint32_t)MIN(MAX(wanted, (double)limit), (double)s->scratch->pool_count);
-}
-
 static oct_status answer(const search *s, oct_topk *best, oct_error *error)
 {
     oct_hnsw_scratch *scratch = s->scratch;
@@ -236,7 +252,8 @@ static oct_status answer(const search *s, oct_topk *best, oct_error *error)
         }
         return OCT_OK;
     }
-    uint32_t count = rescore_count(s, best->limit);
+    double wanted = MIN(rescore_wanted(s, best->limit), (double)scratch->pool_count);
+    uint32_t count = (uint32_t)wanted;
     uint32_t *offsets = scratch->nodes;
     for (uint32_t i = 0; i < count; i++) offsets[i] = oct_hnsw_key_node(scratch->pool[i]);
     scratch->cost.rescored += count;
@@ -246,18 +263,19 @@ static oct_status answer(const search *s, oct_topk *best, oct_error *error)
                               error);
 }
 
-/* How wide to walk, and room for it. */
+/* How wide to walk, and room for it. A scan keeps just what is scored again. */
 static oct_status prepare(search *s, uint32_t limit, oct_error *error)
 {
     const oct_hnsw_query *query = s->query;
     double share = 1;
     if (query->allowed) share = (double)query->allowed_count / (double)s->graph->header.inserted;
     double ef = MAX(query->ef, limit);
+    bool filtered = query->allowed || query->listed;
+    if (query->way == OCT_HNSW_SCAN) ef = rescore_wanted(s, limit);
     s->ef = ef_clamped(s, ef);
-    uint32_t per_candidate = oct_hnsw_has_codes(s->graph) ? (uint32_t)SCAN_CODES_PER_CANDIDATE
-                                                          : (uint32_t)SCAN_ROWS_PER_CANDIDATE;
-    s->scan = query->allowed && query->allowed_count <= (uint64_t)s->ef * per_candidate;
-    s->ef_wide = share >= SHARE_OF_MANY ? ef_clamped(s, ef / MIN(share, 1.0)) : 0;
+    s->ef_wide = query->way == OCT_HNSW_WALK_ALL || !filtered
+                     ? ef_clamped(s, ef / MAX(MIN(share, 1.0), SHARE_MIN))
+                     : 0;
     uint32_t pool = MAX(s->ef, s->ef_wide);
     uint32_t gather = MAX(MAX((GATHER_ROWS + 1) * s->graph->m0, pool), (uint32_t)SCAN_POINTS);
     return oct_hnsw_scratch_prepare(s->scratch, s->graph, pool, gather, error);
@@ -270,6 +288,8 @@ oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
     search s = { .graph = graph, .query = query, .scratch = scratch };
     scratch->cost = (oct_hnsw_cost){ 0 };
     if (graph->header.inserted == 0) return OCT_OK;
+    ASSERT(query->way != OCT_HNSW_SCAN || query->listed || query->allowed);
+    ASSERT(query->way == OCT_HNSW_SCAN || !query->listed);
     TRY(prepare(&s, best->limit, error));
     scratch->cancelled = query->cancelled;
     scratch->cancelled_arg = query->cancelled_arg;
