@@ -149,6 +149,9 @@ static bool walk_filtered(const search *s, uint32_t start, uint32_t ef)
         }
         pool[cursor] |= 1;
         count = gather_two_hops(s, oct_hnsw_key_node(pool[cursor]));
+        oct_hnsw_prefetch(s->graph, scratch->nodes, count);
+        if (cursor + 1 < scratch->pool_count)
+            __builtin_prefetch(oct_hnsw_row(s->graph, oct_hnsw_key_node(pool[cursor + 1]), 0));
         uint32_t changed = oct_hnsw_admit(s->graph, s->target, scratch, 0, count, ef);
         cursor = MIN(changed, cursor + 1);
         scratch->cost.expanded++;
