@@ -308,7 +308,8 @@ static void run_call(bench *b, const filter *f, uint64_t ef, int64_t *found)
     for (size_t q = 0; q < b->query_count; q++) {
         int at = snprintf(body, sizeof body,
                           "{\"query\":{\"$f32\":[%zu,%d]},\"limit\":%u,"
-                          "\"params\":{\"hnsw_ef\":%" PRIu64 ",\"acorn\":{\"enable\":%s,\"max_selectivity\":1}},"
+                          "\"params\":{\"hnsw_ef\":%" PRIu64 ","
+                          "\"acorn\":{\"enable\":%s,\"max_selectivity\":1}},"
                           "\"filter\":{\"must\":[{\"key\":\"%s\",",
                           q * DIM, DIM, b->limit, ef, b->acorn ? "true" : "false", f->field);
         if (f->value[0])

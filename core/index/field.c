@@ -240,6 +240,30 @@ bool oct_field_list(const oct_field *field, const oct_condition *condition, uint
     return listed;
 }
 
+/* ---- blocks ----------------------------------------------------------------------------- */
+
+uint32_t oct_field_block_next(const oct_field *field, uint32_t least, uint32_t most,
+                              uint32_t *entry, uint32_t *end)
+{
+    if (field->type == OCT_FIELD_FLOAT) return 0;
+    while (*entry < field->entry_count) {
+        oct_field_span span = { *entry, *entry + 1 };
+        if (has_numbers(field)) span.end = oct_field_numbers_equal_end(field, *entry);
+        uint32_t points = pairs_of(field, span);
+        *end = span.end;
+        if (points >= least && points <= most) return points;
+        *entry = span.end;
+    }
+    return 0;
+}
+
+void oct_field_block_points(const oct_field *field, uint32_t entry, uint32_t end, uint32_t *out)
+{
+    oct_field_span span = { entry, end };
+    if (has_numbers(field)) (void)oct_field_numbers_list(field, span, out);
+    else (void)oct_field_words_list(field, span, out);
+}
+
 /* ---- estimate --------------------------------------------------------------------------- */
 
 /* What is known before points are counted: pairs that match for sure, the most points that one

@@ -79,6 +79,15 @@ void oct_field_collect(const oct_field *field, const oct_condition *condition, u
 bool oct_field_list(const oct_field *field, const oct_condition *condition, uint32_t most,
                     uint32_t *out, uint32_t *count);
 
+/* The values that many points share: find the next one, from entry *entry on (0 at first), that
+ * `least` to `most` points have; their number, or 0 at the end. Then *entry is the value's own, to
+ * be read with oct_field_block_points and moved on by the caller to its end. Of keyword, bool and
+ * integer indexes; float indexes have none. */
+uint32_t oct_field_block_next(const oct_field *field, uint32_t least, uint32_t most,
+                              uint32_t *entry, uint32_t *end);
+/* Those points, ascending, to out [their number]. */
+void oct_field_block_points(const oct_field *field, uint32_t entry, uint32_t end, uint32_t *out);
+
 /* How many points match, for the same conditions; cheap (no posting is read). Bounds are true
  * bounds. */
 oct_cardinality oct_field_estimate(const oct_field *field, const oct_condition *condition);

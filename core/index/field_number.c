@@ -158,3 +158,9 @@ uint32_t oct_field_numbers_list(const oct_field *field, oct_field_span span, uin
         *out++ = oct_load_u32(offsets + (size_t)i * 4);
     return span.end - span.first;
 }
+
+uint32_t oct_field_numbers_equal_end(const oct_field *field, uint32_t entry)
+{
+    uint64_t key = key_at(field, entry);
+    return key == UINT64_MAX ? field->pair_count : first_key_not_below(field, key + 1);
+}

@@ -34,7 +34,7 @@ typedef enum oct_hnsw_way {
 } oct_hnsw_way;
 
 typedef struct oct_hnsw_query {
-    oct_hnsw_way way; /* without `allowed` and `listed` always WALK_ALL */
+    oct_hnsw_way way; /* without `allowed`, WALK_ALLOWED is WALK_ALL */
     const float *vector; /* [dim], prepared as the rows are */
     uint32_t ef;         /* width of the walk; raised to the number of hits asked for */
     /* How many of the best walked points are scored exactly, as a multiple of the hits asked for;

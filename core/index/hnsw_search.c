@@ -17,7 +17,9 @@
  *   - Few allowed: only allowed points are scored and kept; forbidden ones are looked through, to
  *     their own neighbours (the two-hop expansion of ACORN-1), each once per walk. It starts where
  *     an unfiltered walk would, and from a few allowed points spread over the segment, because
- *     all allowed ones may be far from the query.
+ *     all allowed ones may be far from the query. Where the graph has links within payload blocks
+ *     (hnsw_links.h), they are followed too, and when enough of a point's lead to allowed points,
+ *     nothing is looked through.
  *
  * The second way falls back to the third when it finds too little. */
 #include <string.h>
@@ -31,6 +33,11 @@ enum {
     RESCORE_MORE = 30,
     /* Allowed points a filtered walk starts from besides the descent's. */
     SEEDS = 16,
+    /* Where the graph of the whole has no more links a row than this, it leads nowhere, and a walk
+     * along links within blocks starts from one in so many allowed points, up to so many. */
+    THIN_M = 2,
+    POINTS_PER_SEED = 128,
+    SEEDS_MAX = 512,
     /* Looking through forbidden points stops when this many rows' worth of points is gathered. Less
      * costs recall and saves little: the time goes into reading the rows. */
     GATHER_ROWS = 4,
@@ -49,6 +56,9 @@ typedef struct search {
     hnsw_target target;
     uint32_t ef;      /* candidates of a walk that keeps allowed points only */
     uint32_t ef_wide; /* of one that keeps all; 0: not this way */
+    uint32_t seeds;       /* where a walk over allowed points starts */
+    uint32_t gather_most; /* no more rows are looked at when so much is gathered */
+    uint32_t near_enough; /* links within blocks that make looking through points needless */
 } search;
 
 static bool is_allowed(const search *s, uint32_t offset)
@@ -84,6 +94,23 @@ static uint32_t gather_through(const search *s, uint32_t node, uint32_t count)
     return count;
 }
 
+/* Gather along the links within payload blocks; *near counts links to allowed points, whether met
+ * before or not. */
+static uint32_t gather_in_blocks(const search *s, uint32_t node, uint32_t count, uint32_t *near)
+{
+    oct_hnsw_scratch *scratch = s->scratch;
+    if (!s->graph->block_starts) return count;
+    const uint32_t *row = s->graph->block_links + s->graph->block_starts[node];
+    uint32_t length = s->graph->block_starts[node + 1] - s->graph->block_starts[node];
+    for (uint32_t i = 0; i < length && count < s->gather_most; i++) {
+        if (!is_allowed(s, row[i])) continue;
+        ++*near;
+        scratch->nodes[count] = row[i];
+        count += oct_hnsw_visit(scratch, row[i]);
+    }
+    return count;
+}
+
 /* Gather the allowed points one or two links from `node`, not met before, direct ones first. */
 static uint32_t gather_two_hops(const search *s, uint32_t node)
 {
@@ -91,6 +118,7 @@ static uint32_t gather_two_hops(const search *s, uint32_t node)
     const uint32_t *row = oct_hnsw_row(s->graph, node, 0);
     uint32_t m0 = s->graph->m0;
     uint32_t count = 0;
+    uint32_t near = 0;
     uint32_t forbidden_count = 0;
     uint32_t *forbidden = scratch->offsets; /* free on level 0, and as long as nodes */
     for (uint32_t i = 0; i < m0 && row[i] != HNSW_NONE; i++) {
@@ -99,9 +127,11 @@ static uint32_t gather_two_hops(const search *s, uint32_t node)
         if (is_allowed(s, row[i])) scratch->nodes[count++] = row[i];
         else forbidden[forbidden_count++] = row[i];
     }
+    count = gather_in_blocks(s, node, count, &near);
+    if (near >= s->near_enough) return count;
     for (uint32_t i = 0; i < forbidden_count; i++)
         __builtin_prefetch(oct_hnsw_row(s->graph, forbidden[i], 0));
-    for (uint32_t i = 0; i < forbidden_count && count < GATHER_ROWS * m0; i++)
+    for (uint32_t i = 0; i < forbidden_count && count < s->gather_most; i++)
         count = gather_through(s, forbidden[i], count);
     return count;
 }
@@ -118,7 +148,7 @@ static uint32_t gather_seeds(const search *s, uint32_t start)
     count += oct_hnsw_visit(scratch, start);
     scratch->nodes[count] = s->graph->header.entry;
     count += oct_hnsw_visit(scratch, s->graph->header.entry);
-    uint32_t stride = MAX(words / SEEDS, 1u);
+    uint32_t stride = MAX(words / s->seeds, 1u);
     for (uint32_t first = 0; first < words; first += stride) {
         uint64_t bits = 0;
         uint32_t word = first;
@@ -126,7 +156,7 @@ static uint32_t gather_seeds(const search *s, uint32_t start)
             bits = allowed[word] & (present ? present[word] : UINT64_MAX);
         if (bits == 0) continue;
         uint32_t offset = (word - 1) * 64 + (uint32_t)__builtin_ctzll(bits);
-        if (offset >= s->graph->header.count || count >= SEEDS) continue;
+        if (offset >= s->graph->header.count || count >= s->seeds) continue;
         scratch->nodes[count] = offset;
         count += oct_hnsw_visit(scratch, offset);
     }
@@ -179,7 +209,7 @@ static bool scan_allowed(const search *s)
     uint32_t count = 0;
     s->scratch->pool_count = 0;
     for (uint32_t word = 0; word < words; word++) {
-        uint64_t bits = s->query->allowed[word];
+        uint64_t bits = s->query->allowed ? s->query->allowed[word] : UINT64_MAX;
         uint32_t left = s->graph->header.count - word * 64;
         if (present) bits &= present[word];
         if (left < 64) bits &= (UINT64_C(1) << left) - 1;
@@ -273,14 +303,20 @@ static oct_status prepare(search *s, uint32_t limit, oct_error *error)
     double share = 1;
     if (query->allowed) share = (double)query->allowed_count / (double)s->graph->header.inserted;
     double ef = MAX(query->ef, limit);
-    bool filtered = query->allowed || query->listed;
+    bool wide = query->way == OCT_HNSW_WALK_ALL;
+    if (query->way == OCT_HNSW_WALK_ALLOWED) wide = !query->allowed;
     if (query->way == OCT_HNSW_SCAN) ef = rescore_wanted(s, limit);
     s->ef = ef_clamped(s, ef);
-    s->ef_wide = query->way == OCT_HNSW_WALK_ALL || !filtered
-                     ? ef_clamped(s, ef / MAX(MIN(share, 1.0), SHARE_MIN))
-                     : 0;
+    s->ef_wide = wide ? ef_clamped(s, ef / MAX(MIN(share, 1.0), SHARE_MIN)) : 0;
+    s->near_enough = MAX(s->graph->block_m * 3 / 4, 1u);
+    s->seeds = SEEDS;
+    if (s->graph->header.m <= THIN_M)
+        s->seeds = MIN(MAX(query->allowed_count / POINTS_PER_SEED, s->seeds), (uint32_t)SEEDS_MAX);
     uint32_t pool = MAX(s->ef, s->ef_wide);
-    uint32_t gather = MAX(MAX((GATHER_ROWS + 1) * s->graph->m0, pool), (uint32_t)SCAN_POINTS);
+    uint32_t row = MAX(s->graph->m0, 2 * s->graph->block_m);
+    s->gather_most = GATHER_ROWS * row;
+    uint32_t gather = MAX(MAX(s->gather_most + row, pool), (uint32_t)SEEDS_MAX);
+    STATIC_ASSERT((uint32_t)SCAN_POINTS <= (uint32_t)SEEDS_MAX, "room for seeds does for a scan");
     return oct_hnsw_scratch_prepare(s->scratch, s->graph, pool, gather, error);
 }
 
@@ -291,7 +327,6 @@ oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
     search s = { .graph = graph, .query = query, .scratch = scratch };
     scratch->cost = (oct_hnsw_cost){ 0 };
     if (graph->header.inserted == 0) return OCT_OK;
-    ASSERT(query->way != OCT_HNSW_SCAN || query->listed || query->allowed);
     ASSERT(query->way == OCT_HNSW_SCAN || !query->listed);
     TRY(prepare(&s, best->limit, error));
     scratch->cancelled = query->cancelled;

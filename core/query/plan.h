@@ -12,6 +12,7 @@ typedef struct oct_plan_facts {
     bool has_graph;
     bool has_codes;    /* the graph walks on codes, not on floats */
     bool filtered;     /* by the request; deleted points alone are no filter */
+    bool linked;       /* selected points link among themselves (index/hnsw_links.h) */
     uint32_t selected; /* points that live and pass */
     uint32_t points;   /* in the graph */
     uint32_t wanted;   /* points the request can use: limit + offset */
@@ -29,6 +30,9 @@ typedef struct oct_plan {
     oct_plan_way way;
     uint32_t ef; /* of a walk */
 } oct_plan;
+
+/* Would a filter that leaves so many points never need a walk over vector `v`? */
+bool oct_plan_is_small(const oct_collection_config *config, uint32_t v, uint32_t selected);
 
 /* How to search vector `v` for `query`. */
 oct_plan oct_plan_search(const oct_collection_config *config, uint32_t v, const oct_query *query,

@@ -12,6 +12,7 @@
  * asked for one point more, which needs no copy of a bitset. */
 #include <string.h>
 
+#include "index/hnsw_links.h"
 #include "model/point_id.h"
 #include "model/vector.h"
 #include "query/found.h"
@@ -141,6 +142,20 @@ static oct_status list_to_bits(search_job *job, const oct_sealed_vector *field,
     return OCT_OK;
 }
 
+/* Do the selected points link among themselves? */
+static oct_status find_links(search_job *job, const oct_sealed_vector *field,
+                             const oct_selection *selection, bool *linked, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const uint64_t *bits = selection->bits;
+    *linked = false;
+    if (!oct_hnsw_has_block_links(field->graph)) return OCT_OK;
+    if (selection->list) TRY(list_to_bits(job, field, selection, &bits, error));
+    if (bits) *linked = oct_hnsw_is_linked(field->graph, bits);
+done:
+    return status;
+}
+
 static oct_status scan_rows(const search_job *job, const oct_sealed_vector *field,
                             const oct_selection *selection, oct_topk *best, oct_error *error)
 {
@@ -194,10 +209,16 @@ static oct_status search_sealed(search_job *job, uint32_t index, const oct_selec
     bool excluding = job->has_excluded && job->excluded.entry == index;
     uint32_t wanted = MIN(job->rank.limit + (excluding ? 1 : 0), selection->count);
     const oct_hnsw *graph = field->graph;
+    bool linked = false;
+    bool may_walk = graph && job->selecting.program && !job->query->exact &&
+                    !oct_plan_is_small(job->reading->config, job->v, selection->count);
+    if (may_walk)
+        TRY(find_links(job, field, selection, &linked, error));
     const oct_plan_facts facts = { .has_graph = graph != NULL,
                                    .has_codes = graph && oct_hnsw_graph_params(graph).codes,
                                    .points = graph ? oct_hnsw_point_count(graph) : 0,
                                    .filtered = job->selecting.program != NULL,
+                                   .linked = linked,
                                    .selected = selection->count,
                                    .wanted = wanted };
     oct_plan plan = oct_plan_search(job->reading->config, job->v, job->query, &facts);

@@ -159,7 +159,48 @@ TEST(acorn_walks_over_selected_points)
     CHECK(plan_for(&query, facts).way == OCT_PLAN_WALK_ALL);
 }
 
+TEST(linked_points_are_walked_over)
+{
+    const oct_query query = { .hnsw_ef = 100 };
+    oct_plan_facts facts = { .has_graph = true,
+                             .has_codes = true,
+                             .filtered = true,
+                             .linked = true,
+                             .selected = 4001,
+                             .points = MANY,
+                             .wanted = 1 };
+    CHECK(plan_for(&query, facts).way == OCT_PLAN_WALK_ALLOWED);
+    facts.selected = 4000;
+    CHECK(plan_for(&query, facts).way == OCT_PLAN_SCAN_CODES);
+    facts.selected = MANY / 2; /* a walk over all points would be wider */
+    CHECK(plan_for(&query, facts).way == OCT_PLAN_WALK_ALLOWED);
+}
+
+TEST(without_a_whole_graph_only_linked_points_are_walked_over)
+{
+    const oct_query query = { .hnsw_ef = 100 };
+    oct_collection_config config = config_with(2000, 3000);
+    config.hnsw.m = 0;
+    config.hnsw.payload_m = 16;
+    oct_plan_facts facts = { .has_graph = true,
+                             .has_codes = true,
+                             .filtered = true,
+                             .linked = true,
+                             .selected = MANY / 2,
+                             .points = MANY,
+                             .wanted = 1 };
+    CHECK(oct_plan_search(&config, 0, &query, &facts).way == OCT_PLAN_WALK_ALLOWED);
+    facts.linked = false;
+    CHECK(oct_plan_search(&config, 0, &query, &facts).way == OCT_PLAN_SCAN_CODES);
+    facts.filtered = false;
+    facts.selected = MANY;
+    CHECK(oct_plan_search(&config, 0, &query, &facts).way == OCT_PLAN_SCAN_CODES);
+    facts.has_codes = false;
+    CHECK(oct_plan_search(&config, 0, &query, &facts).way == OCT_PLAN_SCAN);
+}
+
 TEST_MAIN(without_a_graph_is_a_scan, indexed_only_skips_what_waits_for_a_graph, exact_is_a_scan,
           the_width_comes_from_query_config_or_wanted, few_points_are_scanned,
           filters_scan_below_the_full_scan_threshold, the_share_of_selected_points_picks_the_walk,
-          acorn_walks_over_selected_points)
+          acorn_walks_over_selected_points, linked_points_are_walked_over,
+          without_a_whole_graph_only_linked_points_are_walked_over)
