@@ -24,6 +24,7 @@
 #include "base/bits.h"
 #include "index/flat.h"
 #include "index/hnsw.h"
+#include "query/plan.h"
 #include "simd/kernels.h"
 
 enum { TRUTH_IDS = 100, LIMIT = 10, THREADS_MAX = 16 };
@@ -261,6 +262,25 @@ static uint32_t hits_of(const bench *b, uint32_t query, const oct_hit *hits, uin
     return found;
 }
 
+/* The way the planner takes. */
+static oct_hnsw_way way_of(const bench *b, const oct_hnsw *graph, uint32_t ef)
+{
+    const oct_plan_facts facts = { .has_graph = true,
+                                   .has_codes = oct_hnsw_graph_params(graph).codes,
+                                   .filtered = true,
+                                   .selected = b->allowed_count,
+                                   .points = oct_hnsw_point_count(graph),
+                                   .wanted = LIMIT };
+    switch (oct_plan_cheapest(&facts, ef)) {
+    case OCT_PLAN_WALK_ALL: return OCT_HNSW_WALK_ALL;
+    case OCT_PLAN_WALK_ALLOWED: return OCT_HNSW_WALK_ALLOWED;
+    case OCT_PLAN_SKIP:
+    case OCT_PLAN_SCAN:
+    case OCT_PLAN_SCAN_CODES: break;
+    }
+    return OCT_HNSW_SCAN;
+}
+
 /* All queries once; the CPU seconds they took. */
 static double run_queries(const bench *b, const oct_hnsw *graph, oct_hnsw_scratch *scratch,
                           uint32_t ef, double *recall, oct_hnsw_cost *cost)
@@ -274,7 +294,8 @@ static double run_queries(const bench *b, const oct_hnsw *graph, oct_hnsw_scratc
         oct_hit hits[LIMIT];
         oct_topk best;
         oct_topk_init(&best, hits, LIMIT);
-        const oct_hnsw_query query = { .vector = b->queries + (size_t)i * b->flat.dim,
+        const oct_hnsw_query query = { .way = b->allowed ? way_of(b, graph, ef) : OCT_HNSW_WALK_ALL,
+                                       .vector = b->queries + (size_t)i * b->flat.dim,
                                        .ef = ef,
                                        .oversampling = b->o.oversampling,
                                        .allowed = b->allowed,

@@ -5,8 +5,8 @@
 
 /* ---- search parameters --------------------------------------------------------------- */
 
-/* Quantization and ACORN settings say how to search, not what to find. No collection is quantized
- * and there is no ACORN, so they have no effect, as in Qdrant; but they are checked. */
+/* Quantization settings say how to search, not what to find. No collection is quantized, so they
+ * have no effect, as in Qdrant; but they are checked. */
 static oct_status check_hints(oct_decoder *decoder, const oct_node *params)
 {
     oct_status status = OCT_OK;
@@ -23,16 +23,23 @@ static oct_status check_hints(oct_decoder *decoder, const oct_node *params)
             TRY(OCT_FAIL_AT(decoder, &oversampling, OCT_VALIDATION,
                             "value %g invalid, must be 1.0 or larger", number));
     }
+done:
+    return status;
+}
+
+static oct_status get_acorn(oct_decoder *decoder, const oct_node *params, oct_acorn *out)
+{
+    oct_status status = OCT_OK;
     oct_node acorn = oct_node_member(params, "acorn");
-    if (acorn.value) {
-        TRY(oct_expect(decoder, &acorn, OCT_JSON_OBJECT));
-        TRY(oct_get_bool(decoder, &acorn, "enable", false, &flag));
-        TRY(oct_get_f64(decoder, &acorn, "max_selectivity", &has, &number));
-        oct_node selectivity = oct_node_member(&acorn, "max_selectivity");
-        if (has && (number < 0.0 || number > 1.0))
-            TRY(OCT_FAIL_AT(decoder, &selectivity, OCT_VALIDATION,
-                            "value %g invalid, must be from 0.0 to 1.0", number));
-    }
+    if (!acorn.value) return OCT_OK;
+    TRY(oct_expect(decoder, &acorn, OCT_JSON_OBJECT));
+    TRY(oct_get_bool(decoder, &acorn, "enable", false, &out->enable));
+    TRY(oct_get_f64(decoder, &acorn, "max_selectivity", &out->has_max_selectivity,
+                    &out->max_selectivity));
+    oct_node selectivity = oct_node_member(&acorn, "max_selectivity");
+    if (out->has_max_selectivity && (out->max_selectivity < 0.0 || out->max_selectivity > 1.0))
+        TRY(OCT_FAIL_AT(decoder, &selectivity, OCT_VALIDATION,
+                        "value %g invalid, must be from 0.0 to 1.0", out->max_selectivity));
 done:
     return status;
 }
@@ -49,6 +56,7 @@ static oct_status get_params(oct_decoder *decoder, const oct_node *body, oct_que
     TRY(oct_get_bool(decoder, &params, "indexed_only", false, &out->indexed_only));
     TRY(oct_refuse(decoder, &params, "idf"));
     TRY(check_hints(decoder, &params));
+    TRY(get_acorn(decoder, &params, &out->acorn));
 done:
     return status;
 }

@@ -212,6 +212,14 @@ oct_status oct_idset_open(const uint8_t *at, size_t bytes, uint32_t limit, oct_i
     return OCT_OK;
 }
 
+oct_idset oct_idset_again(const uint8_t *at, size_t bytes)
+{
+    ASSERT_HOT(bytes >= HEADER_BYTES);
+    return (oct_idset){
+        .at = at, .bytes = bytes, .count = oct_load_u32(at), .ranges = oct_load_u32(at + 4)
+    };
+}
+
 /* ---- reading -------------------------------------------------------------------------- */
 
 static bool array_contains(const uint8_t *container, uint32_t members, uint32_t low_half)

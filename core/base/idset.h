@@ -28,6 +28,9 @@ OCT_MUST_CHECK oct_status oct_idset_write(const uint32_t *sorted, uint32_t count
 OCT_MUST_CHECK oct_status oct_idset_open(const uint8_t *at, size_t bytes, uint32_t limit,
                                          oct_idset *out, oct_error *error);
 
+/* The same for bytes that oct_idset_open has accepted before: O(1). */
+oct_idset oct_idset_again(const uint8_t *at, size_t bytes);
+
 /* O(log members). */
 bool oct_idset_contains(const oct_idset *set, uint32_t offset);
 /* OR the set into a dense bitset that covers all its members. */

@@ -73,7 +73,7 @@ static uint64_t vectors_kib(const oct_collection_config *config, uint64_t points
 {
     uint64_t size = 0;
     for (uint32_t v = 0; v < config->vector_count; v++)
-        if (oct_config_hnsw(config, v).m > 0) size = MAX(size, config->vectors[v].size);
+        if (oct_config_has_graph(config, v)) size = MAX(size, config->vectors[v].size);
     return points * size * sizeof(float) / 1024;
 }
 
@@ -88,7 +88,7 @@ static bool lacks_graph(const oct_collection_config *config, const oct_view_entr
 {
     if (!wants_graphs(config, alive)) return false;
     for (uint32_t v = 0; v < config->vector_count; v++)
-        if (oct_config_hnsw(config, v).m > 0 && !entry->sealed->vectors[v].graph) return true;
+        if (oct_config_has_graph(config, v) && !entry->sealed->vectors[v].graph) return true;
     return false;
 }
 

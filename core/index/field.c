@@ -176,6 +176,94 @@ void oct_field_collect(const oct_field *field, const oct_condition *condition, u
     ASSERT(false); /* a condition on no field */
 }
 
+/* ---- list ------------------------------------------------------------------------------- */
+
+typedef struct point_list {
+    uint32_t *out; /* [most] */
+    uint32_t most, count;
+} point_list;
+
+static bool list_span(const oct_field *field, oct_field_span span, point_list *list)
+{
+    if (pairs_of(field, span) > list->most - list->count) return false;
+    list->count += has_numbers(field)
+                       ? oct_field_numbers_list(field, span, list->out + list->count)
+                       : oct_field_words_list(field, span, list->out + list->count);
+    return true;
+}
+
+static bool list_set(const oct_idset *set, point_list *list)
+{
+    if (set->count > list->most) return false;
+    oct_idset_members(set, list->out);
+    list->count = set->count;
+    return true;
+}
+
+/* One value's points come once; those of several values only if no point has two. */
+static bool list_any(const oct_field *field, const oct_condition *condition, point_list *list)
+{
+    uint32_t cursor = 0;
+    bool single = condition->value_count == 1 || field->pair_count == field->value_points;
+    if (!single || equality_is_unsure(field)) return false;
+    if (field->other.count > 0 && has_foreign(field, condition)) return false;
+    for (uint32_t i = 0; i < condition->value_count; i++) {
+        const oct_scalar *scalar = &condition->values[i];
+        if (scalar->kind != own_kind(field)) continue;
+        oct_field_span span = find(field, scalar);
+        if (span.end <= cursor) continue; /* a repeated value */
+        if (!list_span(field, span, list)) return false;
+        cursor = span.end;
+    }
+    return true;
+}
+
+bool oct_field_list(const oct_field *field, const oct_condition *condition, uint32_t most,
+                    uint32_t *out, uint32_t *count)
+{
+    point_list list = { .out = out, .most = most };
+    bool listed = false;
+    switch (condition->kind) {
+    case OCT_CONDITION_MATCH_ANY: listed = list_any(field, condition, &list); break;
+    case OCT_CONDITION_RANGE:
+        listed = has_numbers(field) && field->pair_count == field->value_points &&
+                 (!range_may_match_other(field) || field->other.count == 0) &&
+                 list_span(field, oct_field_numbers_range(field, &condition->range), &list);
+        break;
+    case OCT_CONDITION_IS_EMPTY: listed = list_set(&field->empty, &list); break;
+    case OCT_CONDITION_IS_NULL: listed = list_set(&field->null, &list); break;
+    case OCT_CONDITION_MATCH_EXCEPT: break; /* seldom few */
+    case OCT_CONDITION_HAS_ID:
+    case OCT_CONDITION_FILTER: ASSERT(false); /* a condition on no field */
+    }
+    *count = list.count;
+    return listed;
+}
+
+/* ---- blocks ----------------------------------------------------------------------------- */
+
+uint32_t oct_field_block_next(const oct_field *field, uint32_t least, uint32_t most,
+                              uint32_t *entry, uint32_t *end)
+{
+    if (field->type == OCT_FIELD_FLOAT) return 0;
+    while (*entry < field->entry_count) {
+        oct_field_span span = { *entry, *entry + 1 };
+        if (has_numbers(field)) span.end = oct_field_numbers_equal_end(field, *entry);
+        uint32_t points = pairs_of(field, span);
+        *end = span.end;
+        if (points >= least && points <= most) return points;
+        *entry = span.end;
+    }
+    return 0;
+}
+
+void oct_field_block_points(const oct_field *field, uint32_t entry, uint32_t end, uint32_t *out)
+{
+    oct_field_span span = { entry, end };
+    if (has_numbers(field)) (void)oct_field_numbers_list(field, span, out);
+    else (void)oct_field_words_list(field, span, out);
+}
+
 /* ---- estimate --------------------------------------------------------------------------- */
 
 /* What is known before points are counted: pairs that match for sure, the most points that one

@@ -73,6 +73,21 @@ OCT_MUST_CHECK oct_status oct_field_open(const uint8_t *at, size_t bytes, uint32
 void oct_field_collect(const oct_field *field, const oct_condition *condition, uint64_t *yes,
                        uint64_t *maybe);
 
+/* The points that match, each once, in any order, into out [most]; their number into *count. False
+ * when this index alone can't say it so simply (it leaves points to be looked at, or points have
+ * several values) or there are more than `most`; `out` is then undefined. */
+bool oct_field_list(const oct_field *field, const oct_condition *condition, uint32_t most,
+                    uint32_t *out, uint32_t *count);
+
+/* The values that many points share: find the next one, from entry *entry on (0 at first), that
+ * `least` to `most` points have; their number, or 0 at the end. Then *entry is the value's own, to
+ * be read with oct_field_block_points and moved on by the caller to its end. Of keyword, bool and
+ * integer indexes; float indexes have none. */
+uint32_t oct_field_block_next(const oct_field *field, uint32_t least, uint32_t most,
+                              uint32_t *entry, uint32_t *end);
+/* Those points, ascending, to out [their number]. */
+void oct_field_block_points(const oct_field *field, uint32_t entry, uint32_t end, uint32_t *out);
+
 /* How many points match, for the same conditions; cheap (no posting is read). Bounds are true
  * bounds. */
 oct_cardinality oct_field_estimate(const oct_field *field, const oct_condition *condition);

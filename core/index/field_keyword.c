@@ -222,16 +222,31 @@ void oct_field_words_emit(const oct_field *field, oct_field_span span, uint64_t 
     for (uint32_t i = span.first; i < span.end; i++) {
         word_posting posting = posting_of(field, postings, i);
         if (posting.count >= LIST_POINTS) {
-            oct_idset set;
-            oct_status status =
-                oct_idset_open(posting.at, posting.bytes, field->point_count, &set, NULL);
-            ASSERT(status == OCT_OK); /* it was valid when the index was opened */
+            oct_idset set = oct_idset_again(posting.at, posting.bytes);
             oct_idset_or_into(&set, bits);
             continue;
         }
         for (uint32_t j = 0; j < posting.count; j++)
             oct_bits_set(bits, oct_load_u32(posting.at + (size_t)j * 4));
     }
+}
+
+uint32_t oct_field_words_list(const oct_field *field, oct_field_span span, uint32_t *out)
+{
+    size_t postings = postings_at(field);
+    uint32_t count = 0;
+    for (uint32_t i = span.first; i < span.end; i++) {
+        word_posting posting = posting_of(field, postings, i);
+        if (posting.count >= LIST_POINTS) {
+            oct_idset set = oct_idset_again(posting.at, posting.bytes);
+            oct_idset_members(&set, out + count);
+        } else {
+            for (uint32_t j = 0; j < posting.count; j++)
+                out[count + j] = oct_load_u32(posting.at + (size_t)j * 4);
+        }
+        count += posting.count;
+    }
+    return count;
 }
 
 uint32_t oct_field_words_pairs(const oct_field *field, oct_field_span span)

@@ -55,6 +55,13 @@ oct_field_span oct_field_numbers_range(const oct_field *field, const oct_range *
 void oct_field_words_emit(const oct_field *field, oct_field_span span, uint64_t *bits);
 void oct_field_numbers_emit(const oct_field *field, oct_field_span span, uint64_t *bits);
 
+/* Write the points of each pair of a span to `out`; how many. */
+uint32_t oct_field_words_list(const oct_field *field, oct_field_span span, uint32_t *out);
+uint32_t oct_field_numbers_list(const oct_field *field, oct_field_span span, uint32_t *out);
+
+/* Behind the last number equal to that of `entry`. */
+uint32_t oct_field_numbers_equal_end(const oct_field *field, uint32_t entry);
+
 /* The pairs of a span. */
 uint32_t oct_field_words_pairs(const oct_field *field, oct_field_span span);
 

@@ -150,3 +150,17 @@ void oct_field_numbers_emit(const oct_field *field, oct_field_span span, uint64_
     for (uint32_t i = span.first; i < span.end; i++)
         oct_bits_set(bits, oct_load_u32(offsets + (size_t)i * 4));
 }
+
+uint32_t oct_field_numbers_list(const oct_field *field, oct_field_span span, uint32_t *out)
+{
+    const uint8_t *offsets = field->body + (size_t)field->pair_count * 8;
+    for (uint32_t i = span.first; i < span.end; i++)
+        *out++ = oct_load_u32(offsets + (size_t)i * 4);
+    return span.end - span.first;
+}
+
+uint32_t oct_field_numbers_equal_end(const oct_field *field, uint32_t entry)
+{
+    uint64_t key = key_at(field, entry);
+    return key == UINT64_MAX ? field->pair_count : first_key_not_below(field, key + 1);
+}

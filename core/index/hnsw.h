@@ -26,15 +26,24 @@ typedef struct oct_hnsw_scratch oct_hnsw_scratch;
 
 /* ---- search ----------------------------------------------------------------------------- */
 
+/* How allowed points are found; query/plan.c knows when to do what. */
+typedef enum oct_hnsw_way {
+    OCT_HNSW_WALK_ALL,     /* walk over all points, drop forbidden ones at the end */
+    OCT_HNSW_WALK_ALLOWED, /* keep allowed ones only, look through forbidden ones */
+    OCT_HNSW_SCAN          /* score every allowed one (on codes first, if the graph has them) */
+} oct_hnsw_way;
+
 typedef struct oct_hnsw_query {
+    oct_hnsw_way way; /* without `allowed`, WALK_ALLOWED is WALK_ALL */
     const float *vector; /* [dim], prepared as the rows are */
     uint32_t ef;         /* width of the walk; raised to the number of hits asked for */
     /* How many of the best walked points are scored exactly, as a multiple of the hits asked for;
      * 0 = our choice. Never more than ef points. Without codes it has no effect. */
     float oversampling;
     const uint64_t *allowed; /* bit per point: may be returned; NULL = all */
-    /* Bits set in `allowed`, or a good estimate: it picks the way to search. Much too large costs
-     * recall, much too small costs time. */
+    const uint32_t *listed;  /* SCAN only: [allowed_count] those points, instead of `allowed` */
+    /* Points allowed, or for a walk a good estimate. Much too large costs recall, much too small
+     * costs time. */
     uint32_t allowed_count;
     bool (*cancelled)(void *arg); /* asked about every 1000 distances; NULL = never cancelled */
     void *cancelled_arg;

@@ -73,6 +73,9 @@ struct oct_hnsw {
     const uint32_t *upper_points, *upper_starts, *upper_links, *links;
     const int32_t *bias;
     const uint8_t *codes;
+    /* Links within payload blocks (hnsw_links.c), borrowed; NULL when there are none. */
+    const uint32_t *block_starts, *block_links;
+    uint32_t block_m;
 };
 
 /* The layout of a header's counts; LIMIT when it doesn't fit this machine's memory. */

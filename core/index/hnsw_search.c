@@ -7,16 +7,19 @@
  * answer carries only exact similarities. Without codes the walk's scores are exact already.
  *
  * Filters. A walk that drops forbidden points falls apart when few are allowed, and a walk over
- * all points finds few allowed ones. So there are three ways:
+ * all points finds few allowed ones. So there are three ways (query/plan.c says which):
  *
- *   - Very few allowed: no walk. Their codes are scored one after another, a sequential read that
- *     misses none of them; a walk would take as long.
+ *   - Very few allowed: no walk. Their codes are scored one after another, which misses none of
+ *     them; a walk would take as long.
  *   - Many allowed: walk as if there were no filter, with ef widened by the share of allowed
- *     points, and drop the others at the end.
+ *     points, and drop the others at the end. Ending the walk as soon as ef allowed ones lie
+ *     before the cursor, instead, was measured: the same speed at equal recall.
  *   - Few allowed: only allowed points are scored and kept; forbidden ones are looked through, to
  *     their own neighbours (the two-hop expansion of ACORN-1), each once per walk. It starts where
  *     an unfiltered walk would, and from a few allowed points spread over the segment, because
- *     all allowed ones may be far from the query.
+ *     all allowed ones may be far from the query. Where the graph has links within payload blocks
+ *     (hnsw_links.h), they are followed too, and when enough of a point's lead to allowed points,
+ *     nothing is looked through.
  *
  * The second way falls back to the third when it finds too little. */
 #include <string.h>
@@ -30,20 +33,20 @@ enum {
     RESCORE_MORE = 30,
     /* Allowed points a filtered walk starts from besides the descent's. */
     SEEDS = 16,
+    /* Where the graph of the whole has no more links a row than this, it leads nowhere, and a walk
+     * along links within blocks starts from one in so many allowed points, up to so many. */
+    THIN_M = 2,
+    POINTS_PER_SEED = 128,
+    SEEDS_MAX = 512,
     /* Looking through forbidden points stops when this many rows' worth of points is gathered. Less
      * costs recall and saves little: the time goes into reading the rows. */
     GATHER_ROWS = 4,
-    /* Points scanned at a time: two words of the bitset at most. */
-    SCAN_POINTS = 128,
-    /* A walk through forbidden points takes about as long per candidate as scoring this many points
-     * one after another, which finds all (bench/hnsw.c, filtered rows): on codes, on floats. */
-    SCAN_CODES_PER_CANDIDATE = 150,
-    SCAN_ROWS_PER_CANDIDATE = 50
+    /* Points scanned at a time. */
+    SCAN_POINTS = 128
 };
 
-/* Walking through all points costs ef / share, looking through forbidden ones more per expansion
- * and finds less; at equal recall they meet about here (bench/hnsw.c, filtered rows). */
-#define SHARE_OF_MANY 0.15
+/* A walk over all points is widened to so many times ef at most. */
+#define SHARE_MIN 0.01
 
 /* One query on its way. */
 typedef struct search {
@@ -52,8 +55,10 @@ typedef struct search {
     oct_hnsw_scratch *scratch;
     hnsw_target target;
     uint32_t ef;      /* candidates of a walk that keeps allowed points only */
-    uint32_t ef_wide; /* of one that keeps all; 0 when too few are allowed for it */
-    bool scan;        /* so few are allowed that no walk is needed */
+    uint32_t ef_wide; /* of one that keeps all; 0: not this way */
+    uint32_t seeds;       /* where a walk over allowed points starts */
+    uint32_t gather_most; /* no more rows are looked at when so much is gathered */
+    uint32_t near_enough; /* links within blocks that make looking through points needless */
 } search;
 
 static bool is_allowed(const search *s, uint32_t offset)
@@ -65,6 +70,13 @@ static uint32_t ef_clamped(const search *s, double ef)
 {
     double most = MIN((double)s->graph->header.inserted, (double)OCT_LIMIT_MAX);
     return (uint32_t)MAX(1.0, MIN(ef, most));
+}
+
+static double rescore_wanted(const search *s, uint32_t limit)
+{
+    double wanted = 1.5 * limit + (double)RESCORE_MORE;
+    if (s->query->oversampling > 0) wanted = (double)s->query->oversampling * limit;
+    return MAX(wanted, (double)limit);
 }
 
 /* ---- the walk through forbidden points --------------------------------------------------- */
@@ -82,6 +94,23 @@ static uint32_t gather_through(const search *s, uint32_t node, uint32_t count)
     return count;
 }
 
+/* Gather along the links within payload blocks; *near counts links to allowed points, whether met
+ * before or not. */
+static uint32_t gather_in_blocks(const search *s, uint32_t node, uint32_t count, uint32_t *near)
+{
+    oct_hnsw_scratch *scratch = s->scratch;
+    if (!s->graph->block_starts) return count;
+    const uint32_t *row = s->graph->block_links + s->graph->block_starts[node];
+    uint32_t length = s->graph->block_starts[node + 1] - s->graph->block_starts[node];
+    for (uint32_t i = 0; i < length && count < s->gather_most; i++) {
+        if (!is_allowed(s, row[i])) continue;
+        ++*near;
+        scratch->nodes[count] = row[i];
+        count += oct_hnsw_visit(scratch, row[i]);
+    }
+    return count;
+}
+
 /* Gather the allowed points one or two links from `node`, not met before, direct ones first. */
 static uint32_t gather_two_hops(const search *s, uint32_t node)
 {
@@ -89,6 +118,7 @@ static uint32_t gather_two_hops(const search *s, uint32_t node)
     const uint32_t *row = oct_hnsw_row(s->graph, node, 0);
     uint32_t m0 = s->graph->m0;
     uint32_t count = 0;
+    uint32_t near = 0;
     uint32_t forbidden_count = 0;
     uint32_t *forbidden = scratch->offsets; /* free on level 0, and as long as nodes */
     for (uint32_t i = 0; i < m0 && row[i] != HNSW_NONE; i++) {
@@ -97,9 +127,11 @@ static uint32_t gather_two_hops(const search *s, uint32_t node)
         if (is_allowed(s, row[i])) scratch->nodes[count++] = row[i];
         else forbidden[forbidden_count++] = row[i];
     }
+    count = gather_in_blocks(s, node, count, &near);
+    if (near >= s->near_enough) return count;
     for (uint32_t i = 0; i < forbidden_count; i++)
         __builtin_prefetch(oct_hnsw_row(s->graph, forbidden[i], 0));
-    for (uint32_t i = 0; i < forbidden_count && count < GATHER_ROWS * m0; i++)
+    for (uint32_t i = 0; i < forbidden_count && count < s->gather_most; i++)
         count = gather_through(s, forbidden[i], count);
     return count;
 }
@@ -116,7 +148,7 @@ static uint32_t gather_seeds(const search *s, uint32_t start)
     count += oct_hnsw_visit(scratch, start);
     scratch->nodes[count] = s->graph->header.entry;
     count += oct_hnsw_visit(scratch, s->graph->header.entry);
-    uint32_t stride = MAX(words / SEEDS, 1u);
+    uint32_t stride = MAX(words / s->seeds, 1u);
     for (uint32_t first = 0; first < words; first += stride) {
         uint64_t bits = 0;
         uint32_t word = first;
@@ -124,7 +156,7 @@ static uint32_t gather_seeds(const search *s, uint32_t start)
             bits = allowed[word] & (present ? present[word] : UINT64_MAX);
         if (bits == 0) continue;
         uint32_t offset = (word - 1) * 64 + (uint32_t)__builtin_ctzll(bits);
-        if (offset >= s->graph->header.count || count >= SEEDS) continue;
+        if (offset >= s->graph->header.count || count >= s->seeds) continue;
         scratch->nodes[count] = offset;
         count += oct_hnsw_visit(scratch, offset);
     }
@@ -147,6 +179,9 @@ static bool walk_filtered(const search *s, uint32_t start, uint32_t ef)
         }
         pool[cursor] |= 1;
         count = gather_two_hops(s, oct_hnsw_key_node(pool[cursor]));
+        oct_hnsw_prefetch(s->graph, scratch->nodes, count);
+        if (cursor + 1 < scratch->pool_count)
+            __builtin_prefetch(oct_hnsw_row(s->graph, oct_hnsw_key_node(pool[cursor + 1]), 0));
         uint32_t changed = oct_hnsw_admit(s->graph, s->target, scratch, 0, count, ef);
         cursor = MIN(changed, cursor + 1);
         scratch->cost.expanded++;
@@ -158,29 +193,49 @@ static bool walk_filtered(const search *s, uint32_t start, uint32_t ef)
 
 /* ---- scanning the allowed ---------------------------------------------------------------- */
 
+/* Score scratch->nodes [count] for the pool; false when cancelled. */
+static bool scan_nodes(const search *s, uint32_t count)
+{
+    oct_hnsw_prefetch(s->graph, s->scratch->nodes, count);
+    (void)oct_hnsw_admit(s->graph, s->target, s->scratch, 0, count, s->ef); /* no cursor here */
+    return !oct_hnsw_cancelled(s->scratch);
+}
+
 /* Put the best `ef` of all allowed points into the pool, without walking. */
 static bool scan_allowed(const search *s)
 {
-    oct_hnsw_scratch *scratch = s->scratch;
     const uint64_t *present = s->graph->flat.present;
     uint32_t words = (uint32_t)oct_bits_words(s->graph->header.count);
-    bool stopped = false;
     uint32_t count = 0;
-    scratch->pool_count = 0;
-    for (uint32_t word = 0; word < words && !stopped; word++) {
-        uint64_t bits = s->query->allowed[word];
+    s->scratch->pool_count = 0;
+    for (uint32_t word = 0; word < words; word++) {
+        uint64_t bits = s->query->allowed ? s->query->allowed[word] : UINT64_MAX;
         uint32_t left = s->graph->header.count - word * 64;
         if (present) bits &= present[word];
         if (left < 64) bits &= (UINT64_C(1) << left) - 1;
         for (; bits; bits &= bits - 1)
-            scratch->nodes[count++] = word * 64 + (uint32_t)__builtin_ctzll(bits);
-        if (count < SCAN_POINTS - 64 && word + 1 < words) continue;
-        oct_hnsw_prefetch(s->graph, scratch->nodes, count);
-        (void)oct_hnsw_admit(s->graph, s->target, scratch, 0, count, s->ef); /* nothing is walked */
+            s->scratch->nodes[count++] = word * 64 + (uint32_t)__builtin_ctzll(bits);
+        if (count <= SCAN_POINTS - 64 && word + 1 < words) continue;
+        if (!scan_nodes(s, count)) return false;
         count = 0;
-        stopped = oct_hnsw_cancelled(scratch);
     }
-    return !stopped;
+    return true;
+}
+
+/* The same for a list. */
+static bool scan_listed(const search *s)
+{
+    uint32_t count = 0;
+    s->scratch->pool_count = 0;
+    for (uint32_t i = 0; i < s->query->allowed_count; i++) {
+        uint32_t offset = s->query->listed[i];
+        s->scratch->nodes[count] = offset;
+        count += oct_flat_has(&s->graph->flat, offset);
+        if (count < SCAN_POINTS && i + 1 < s->query->allowed_count) continue;
+        if (!scan_nodes(s, count)) return false;
+        count = 0;
+    }
+    return true;
 }
 
 /* ---- the answer ------------------------------------------------------------------------- */
@@ -201,8 +256,9 @@ static oct_status walk(const search *s, oct_error *error)
 {
     bool done = true;
     bool enough = false;
-    if (s->scan) {
-        if (scan_allowed(s)) return OCT_OK;
+    if (s->query->way == OCT_HNSW_SCAN) {
+        done = s->query->listed ? scan_listed(s) : scan_allowed(s);
+        if (done) return OCT_OK;
         return oct_fail(error, OCT_CANCELLED, "search: cancelled while scanning codes");
     }
     uint32_t start = oct_hnsw_descend(s->graph, s->target, s->scratch, 0);
@@ -218,13 +274,6 @@ static oct_status walk(const search *s, oct_error *error)
     return OCT_OK;
 }
 
-static uint32_t rescore_count(const search *s, uint32_t limit)
-{
-    double wanted = 1.5 * limit + (double)RESCORE_MORE;
-    if (s->query->oversampling > 0) wanted = (double)s->query->oversampling * limit;
-    return (uint32_t)MIN(MAX(wanted, (double)limit), (double)s->scratch->pool_count);
-}
-
 static oct_status answer(const search *s, oct_topk *best, oct_error *error)
 {
     oct_hnsw_scratch *scratch = s->scratch;
@@ -236,7 +285,8 @@ static oct_status answer(const search *s, oct_topk *best, oct_error *error)
         }
         return OCT_OK;
     }
-    uint32_t count = rescore_count(s, best->limit);
+    double wanted = MIN(rescore_wanted(s, best->limit), (double)scratch->pool_count);
+    uint32_t count = (uint32_t)wanted;
     uint32_t *offsets = scratch->nodes;
     for (uint32_t i = 0; i < count; i++) offsets[i] = oct_hnsw_key_node(scratch->pool[i]);
     scratch->cost.rescored += count;
@@ -246,20 +296,27 @@ static oct_status answer(const search *s, oct_topk *best, oct_error *error)
                               error);
 }
 
-/* How wide to walk, and room for it. */
+/* How wide to walk, and room for it. A scan keeps just what is scored again. */
 static oct_status prepare(search *s, uint32_t limit, oct_error *error)
 {
     const oct_hnsw_query *query = s->query;
     double share = 1;
     if (query->allowed) share = (double)query->allowed_count / (double)s->graph->header.inserted;
     double ef = MAX(query->ef, limit);
+    bool wide = query->way == OCT_HNSW_WALK_ALL;
+    if (query->way == OCT_HNSW_WALK_ALLOWED) wide = !query->allowed;
+    if (query->way == OCT_HNSW_SCAN) ef = rescore_wanted(s, limit);
     s->ef = ef_clamped(s, ef);
-    uint32_t per_candidate = oct_hnsw_has_codes(s->graph) ? (uint32_t)SCAN_CODES_PER_CANDIDATE
-                                                          : (uint32_t)SCAN_ROWS_PER_CANDIDATE;
-    s->scan = query->allowed && query->allowed_count <= (uint64_t)s->ef * per_candidate;
-    s->ef_wide = share >= SHARE_OF_MANY ? ef_clamped(s, ef / MIN(share, 1.0)) : 0;
+    s->ef_wide = wide ? ef_clamped(s, ef / MAX(MIN(share, 1.0), SHARE_MIN)) : 0;
+    s->near_enough = MAX(s->graph->block_m * 3 / 4, 1u);
+    s->seeds = SEEDS;
+    if (s->graph->header.m <= THIN_M)
+        s->seeds = MIN(MAX(query->allowed_count / POINTS_PER_SEED, s->seeds), (uint32_t)SEEDS_MAX);
     uint32_t pool = MAX(s->ef, s->ef_wide);
-    uint32_t gather = MAX(MAX((GATHER_ROWS + 1) * s->graph->m0, pool), (uint32_t)SCAN_POINTS);
+    uint32_t row = MAX(s->graph->m0, 2 * s->graph->block_m);
+    s->gather_most = GATHER_ROWS * row;
+    uint32_t gather = MAX(MAX(s->gather_most + row, pool), (uint32_t)SEEDS_MAX);
+    STATIC_ASSERT((uint32_t)SCAN_POINTS <= (uint32_t)SEEDS_MAX, "room for seeds does for a scan");
     return oct_hnsw_scratch_prepare(s->scratch, s->graph, pool, gather, error);
 }
 
@@ -270,6 +327,7 @@ oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
     search s = { .graph = graph, .query = query, .scratch = scratch };
     scratch->cost = (oct_hnsw_cost){ 0 };
     if (graph->header.inserted == 0) return OCT_OK;
+    ASSERT(query->way == OCT_HNSW_SCAN || !query->listed);
     TRY(prepare(&s, best->limit, error));
     scratch->cancelled = query->cancelled;
     scratch->cancelled_arg = query->cancelled_arg;

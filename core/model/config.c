@@ -98,6 +98,28 @@ oct_hnsw_config oct_config_hnsw(const oct_collection_config *config, uint32_t in
     return resolved;
 }
 
+static uint64_t given_payload_m(const oct_collection_config *config, uint32_t index)
+{
+    ASSERT(index < config->vector_count);
+    return first_set(config->vectors[index].hnsw.payload_m, config->hnsw.payload_m, OCT_UNSET);
+}
+
+bool oct_config_has_graph(const oct_collection_config *config, uint32_t index)
+{
+    uint64_t payload_m = given_payload_m(config, index);
+    return oct_config_hnsw(config, index).m > 0 || (payload_m != OCT_UNSET && payload_m > 0);
+}
+
+uint64_t oct_config_payload_m(const oct_collection_config *config, uint32_t index,
+                              const oct_field_config *field)
+{
+    uint64_t given = given_payload_m(config, index);
+    if (!oct_field_config_flag(field, "enable_hnsw", true)) return 0;
+    if (given != OCT_UNSET) return given;
+    bool tenant = oct_field_config_flag(field, "is_tenant", false);
+    return tenant ? oct_config_hnsw(config, index).m : 0;
+}
+
 oct_optimizers_config oct_config_optimizers(const oct_collection_config *config)
 {
     oct_optimizers_config resolved = config->optimizers;

@@ -45,6 +45,15 @@ uint32_t oct_config_find_vector(const oct_collection_config *config, oct_str nam
  * member is set (payload_m is m when it was not given). */
 oct_hnsw_config oct_config_hnsw(const oct_collection_config *config, uint32_t index);
 
+/* Are graphs built of vector `index`: of all its points, or within payload blocks? */
+bool oct_config_has_graph(const oct_collection_config *config, uint32_t index);
+
+/* The m of the links within blocks of a payload index, for vector `index`; 0 = it has none. That is
+ * payload_m where it was given, for all indexes but those with enable_hnsw false; else m, for
+ * tenant fields only. */
+uint64_t oct_config_payload_m(const oct_collection_config *config, uint32_t index,
+                              const oct_field_config *field);
+
 /* The optimizer settings, every member set but max_segment_size, memmap_threshold and
  * max_optimization_threads, which stay OCT_UNSET when not given. */
 oct_optimizers_config oct_config_optimizers(const oct_collection_config *config);
@@ -53,6 +62,9 @@ oct_optimizers_config oct_config_optimizers(const oct_collection_config *config)
 const char *oct_metric_name(oct_metric metric);
 
 /* ---- payload indexes -------------------------------------------------------------------- */
+
+/* A boolean parameter of an index; `otherwise` when it was not given. */
+bool oct_field_config_flag(const oct_field_config *config, const char *name, bool otherwise);
 
 /* "keyword", "integer", "float", "bool". */
 const char *oct_field_type_name(oct_field_type type);

@@ -2,8 +2,11 @@
  *
  * config_field.c - the schema of a payload index: from JSON and back.
  *
- * Parameters are kept as text, because nothing but the API looks at them: they tune Qdrant's own
- * structures (`lookup`, `range`, `is_tenant`, `on_disk`), ours serve all conditions at once. */
+ * Parameters are kept as text, because hardly anything but the API looks at them: most tune
+ * Qdrant's own structures (`lookup`, `range`, `on_disk`), ours serve all conditions at once. Two
+ * say which fields get links within blocks (segment/links.c): `is_tenant` and `enable_hnsw`. */
+#include <string.h>
+
 #include "base/str.h"
 #include "model/config.h"
 #include "model/json_path.h"
@@ -25,6 +28,19 @@ static const struct {
     { "enable_hnsw", ~0u },
     { "prefix", 1u << OCT_FIELD_KEYWORD },
 };
+
+bool oct_field_config_flag(const oct_field_config *config, const char *name, bool otherwise)
+{
+    /* The text is ours, minified: no name is part of another, and no string holds one. */
+    size_t length = strlen(name);
+    for (size_t at = 0; at + length + 2 < config->params.bytes; at++) {
+        const char *text = config->params.at + at;
+        if (*text != '"' || memcmp(text + 1, name, length) != 0) continue;
+        if (text[length + 1] == '"' && text[length + 2] == ':')
+            return at + length + 3 < config->params.bytes && text[length + 3] == 't';
+    }
+    return otherwise;
+}
 
 const char *oct_field_type_name(oct_field_type type)
 {

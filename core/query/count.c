@@ -16,8 +16,11 @@ oct_status oct_read_count(const oct_reading *reading, const oct_count *count, ui
     *out = 0;
     TRY(oct_selecting_begin(&selecting, reading, count->filter, error));
     for (uint32_t i = 0; i < reading->view->count; i++) {
+        const oct_view_entry *entry = &reading->view->entries[i];
         oct_selection selection;
-        TRY(oct_selecting_entry(&selecting, &reading->view->entries[i], &selection, error));
+        bool listed;
+        TRY(oct_selecting_list(&selecting, entry, &selection, &listed, error));
+        if (!listed) TRY(oct_selecting_entry(&selecting, entry, &selection, error));
         sum += selection.count;
     }
     *out = sum;

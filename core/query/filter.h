@@ -52,6 +52,12 @@ OCT_MUST_CHECK oct_status oct_filter_matches_text(const oct_filter_program *prog
                                                   oct_arena *scratch, bool *out,
                                                   oct_error *error);
 
+/* Points of a segment, each once. */
+typedef struct oct_offsets {
+    const uint32_t *at; /* [count] */
+    uint32_t count;
+} oct_offsets;
+
 /* Set bits[oct_bits_words(point_count)] to exactly the alive points that pass. Conditions on
  * indexed fields and ids are answered without payloads; the payload is read only of points these
  * conditions leave undecided. Temporary bitsets come from `work` (a few per nesting level, left to
@@ -61,5 +67,13 @@ OCT_MUST_CHECK oct_status oct_filter_collect(const oct_filter_program *program,
                                              const oct_filter_source *source, oct_arena *work,
                                              oct_arena *scratch, uint64_t *bits,
                                              oct_error *error);
+
+/* The same points as a list, in any order, when that is cheap: one condition that an index of the
+ * field answers alone, for at most `most` points, dead ones included. Else *listed is false. The
+ * list comes from `work`. NOMEM, LIMIT. */
+OCT_MUST_CHECK oct_status oct_filter_list(const oct_filter_program *program,
+                                          const oct_filter_source *source, uint32_t most,
+                                          oct_arena *work, oct_offsets *out, bool *listed,
+                                          oct_error *error);
 
 #endif

@@ -9,6 +9,9 @@
  * At the end only the points in maybe but not in yes are undecided, and those alone are looked at
  * by their payloads, each parsed once.
  *
+ * A filter of one indexed condition that selects few points needs no bitset: oct_filter_list reads
+ * them off the posting list.
+ *
  * A list of conditions ordered by cost, as Qdrant's optimizer makes, was rejected: it needs a
  * special case per clause to narrow the candidates, and this needs none. The price is a few
  * bitsets per nesting level: 125 KB each for a million points. */
@@ -122,12 +125,13 @@ static oct_status collect_step(set_collector *collector, const oct_filter_step *
 
 /* ---- clauses: each narrows *into, the sets of the filter so far ---------------------- */
 
+/* The first condition of `must` is what the filter's sets began with. */
 static oct_status narrow_must(set_collector *collector, const oct_filter_program *program,
                               two_sets into, oct_error *error)
 {
     oct_status status = OCT_OK;
     two_sets step = collector->levels[program->depth].step;
-    for (uint32_t i = 0; i < program->must.count; i++) {
+    for (uint32_t i = 1; i < program->must.count; i++) {
         TRY(collect_step(collector, &program->must.at[i], step, error));
         sets_intersect(into, step, collector->words);
     }
@@ -200,7 +204,8 @@ static oct_status collect_program(set_collector *collector, const oct_filter_pro
 {
     oct_status status = OCT_OK;
     TRY(sets_reserve(collector, &collector->levels[program->depth].step, error));
-    sets_fill(out, collector->words, true, true);
+    if (program->must.count == 0) sets_fill(out, collector->words, true, true);
+    else TRY(collect_step(collector, &program->must.at[0], out, error));
     TRY(narrow_must(collector, program, out, error));
     TRY(narrow_should(collector, program, out, error));
     TRY(narrow_min_should(collector, program, out, error));
@@ -254,6 +259,41 @@ oct_status oct_filter_collect(const oct_filter_program *program, const oct_filte
     keep_alive(source, all.yes, collector.words);
     keep_alive(source, all.maybe, collector.words);
     TRY(decide(program, source, all, scratch, error));
+done:
+    return status;
+}
+
+/* ---- as a list ----------------------------------------------------------------------- */
+
+/* The only condition of a filter that has just one, a `must`; else NULL. */
+static const oct_filter_step *only_step(const oct_filter_program *program)
+{
+    bool alone = program->must.count == 1 && program->should.count == 0 &&
+                 program->must_not.count == 0 && program->min_should_count == 0;
+    return alone ? &program->must.at[0] : NULL;
+}
+
+oct_status oct_filter_list(const oct_filter_program *program, const oct_filter_source *source,
+                           uint32_t most, oct_arena *work, oct_offsets *out, bool *listed,
+                           oct_error *error)
+{
+    oct_status status = OCT_OK;
+    uint32_t *offsets;
+    uint32_t count, alive = 0;
+    const oct_filter_step *step = only_step(program);
+    const oct_field *index = step ? oct_filter_step_index(step, source) : NULL;
+    *listed = false;
+    if (!index) return OCT_OK;
+    uint32_t max = oct_field_estimate(index, &step->condition).max;
+    if (max > most) return OCT_OK;
+    TRY(oct_arena_array(work, max, sizeof *offsets, &offsets, error));
+    if (!oct_field_list(index, &step->condition, max, offsets, &count)) return OCT_OK;
+    for (uint32_t i = 0; i < count; i++) {
+        offsets[alive] = offsets[i];
+        alive += !source->alive || oct_bits_get(source->alive, offsets[i]);
+    }
+    *out = (oct_offsets){ offsets, alive };
+    *listed = true;
 done:
     return status;
 }

@@ -12,6 +12,7 @@
  * asked for one point more, which needs no copy of a bitset. */
 #include <string.h>
 
+#include "index/hnsw_links.h"
 #include "model/point_id.h"
 #include "model/vector.h"
 #include "query/found.h"
@@ -126,20 +127,77 @@ static void search_memory(search_job *job, uint32_t index, const oct_selection *
     }
 }
 
-static oct_status find_best(const search_job *job, const oct_sealed_vector *field,
+/* A list as bits: walks ask about single points. */
+static oct_status list_to_bits(search_job *job, const oct_sealed_vector *field,
+                               const oct_selection *selection, const uint64_t **out,
+                               oct_error *error)
+{
+    uint64_t *bits;
+    size_t words = oct_bits_words(field->flat.count);
+    oct_status status =
+        oct_arena_array(&job->selecting.work, words, sizeof *bits, &bits, error);
+    if (status != OCT_OK) return status;
+    for (uint32_t i = 0; i < selection->count; i++) oct_bits_set(bits, selection->list[i]);
+    *out = bits;
+    return OCT_OK;
+}
+
+/* Do the selected points link among themselves? */
+static oct_status find_links(search_job *job, const oct_sealed_vector *field,
+                             const oct_selection *selection, bool *linked, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const uint64_t *bits = selection->bits;
+    *linked = false;
+    if (!oct_hnsw_has_block_links(field->graph)) return OCT_OK;
+    if (selection->list) TRY(list_to_bits(job, field, selection, &bits, error));
+    if (bits) *linked = oct_hnsw_is_linked(field->graph, bits);
+done:
+    return status;
+}
+
+static oct_status scan_rows(const search_job *job, const oct_sealed_vector *field,
+                            const oct_selection *selection, oct_topk *best, oct_error *error)
+{
+    const oct_flat_limits limits = { .allowed = selection->bits };
+    if (!selection->list) return oct_flat_scan(&field->flat, job->vector, &limits, best, error);
+    return oct_flat_scan_list(&field->flat, job->vector, selection->list, selection->count, &limits,
+                              best, error);
+}
+
+static oct_status find_best(search_job *job, const oct_sealed_vector *field,
                             const oct_selection *selection, const oct_plan *plan, oct_topk *best,
                             oct_error *error)
 {
-    if (plan->way == OCT_PLAN_SCAN) {
-        const oct_flat_limits limits = { .allowed = selection->bits };
-        return oct_flat_scan(&field->flat, job->vector, &limits, best, error);
-    }
-    const oct_hnsw_query query = { .vector = job->vector,
-                                   .ef = plan->ef,
-                                   .allowed = selection->bits,
-                                   .allowed_count = selection->count };
+    oct_status status = OCT_OK;
+    oct_hnsw_query query = { .way = OCT_HNSW_SCAN,
+                             .vector = job->vector,
+                             .ef = plan->ef,
+                             .allowed = selection->bits,
+                             .listed = selection->list,
+                             .allowed_count = selection->count };
+    if (plan->way == OCT_PLAN_SCAN) return scan_rows(job, field, selection, best, error);
     ASSERT(job->reading->scratch);
-    return oct_hnsw_search(field->graph, &query, job->reading->scratch, best, error);
+    if (plan->way != OCT_PLAN_SCAN_CODES) {
+        query.way = plan->way == OCT_PLAN_WALK_ALL ? OCT_HNSW_WALK_ALL : OCT_HNSW_WALK_ALLOWED;
+        if (query.listed) TRY(list_to_bits(job, field, selection, &query.allowed, error));
+        query.listed = NULL;
+    }
+    TRY(oct_hnsw_search(field->graph, &query, job->reading->scratch, best, error));
+done:
+    return status;
+}
+
+/* The points of an entry that pass: as a list where that is cheap and all that is needed. */
+static oct_status select_points(search_job *job, const oct_view_entry *entry, oct_selection *out,
+                                oct_error *error)
+{
+    oct_status status = OCT_OK;
+    bool listed = false;
+    if (entry->sealed) TRY(oct_selecting_list(&job->selecting, entry, out, &listed, error));
+    if (!listed) TRY(oct_selecting_entry(&job->selecting, entry, out, error));
+done:
+    return status;
 }
 
 static oct_status search_sealed(search_job *job, uint32_t index, const oct_selection *selection,
@@ -150,8 +208,17 @@ static oct_status search_sealed(search_job *job, uint32_t index, const oct_selec
     const oct_sealed_vector *field = &entry->sealed->vectors[job->v];
     bool excluding = job->has_excluded && job->excluded.entry == index;
     uint32_t wanted = MIN(job->rank.limit + (excluding ? 1 : 0), selection->count);
-    const oct_plan_facts facts = { .has_graph = field->graph != NULL,
+    const oct_hnsw *graph = field->graph;
+    bool linked = false;
+    bool may_walk = graph && job->selecting.program && !job->query->exact &&
+                    !oct_plan_is_small(job->reading->config, job->v, selection->count);
+    if (may_walk)
+        TRY(find_links(job, field, selection, &linked, error));
+    const oct_plan_facts facts = { .has_graph = graph != NULL,
+                                   .has_codes = graph && oct_hnsw_graph_params(graph).codes,
+                                   .points = graph ? oct_hnsw_point_count(graph) : 0,
                                    .filtered = job->selecting.program != NULL,
+                                   .linked = linked,
                                    .selected = selection->count,
                                    .wanted = wanted };
     oct_plan plan = oct_plan_search(job->reading->config, job->v, job->query, &facts);
@@ -186,7 +253,7 @@ static oct_status search_view(search_job *job, oct_error *error)
         const oct_view_entry *entry = &view->entries[i];
         oct_selection selection;
         if (entry->alive_count == 0) continue;
-        TRY(oct_selecting_entry(&job->selecting, entry, &selection, error));
+        TRY(select_points(job, entry, &selection, error));
         if (selection.count == 0) continue;
         if (entry->memory) search_memory(job, i, &selection);
         else TRY(search_sealed(job, i, &selection, error));

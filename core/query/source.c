@@ -8,6 +8,9 @@
  * that a view of many segments needs no more memory than its largest. */
 #include "query/source.h"
 
+/* A list is worth it for less than one point in so many: going over bits costs as much then. */
+enum { POINTS_PER_LISTED = 32 };
+
 /* ---- parts of a point ---------------------------------------------------------------- */
 
 oct_point_id oct_entry_id(const oct_view_entry *entry, uint32_t offset)
@@ -103,15 +106,32 @@ oct_status oct_selecting_entry(oct_selecting *selecting, const oct_view_entry *e
     oct_status status = OCT_OK;
     uint64_t *bits = NULL;
     oct_arena_reset(&selecting->work);
-    *out = (oct_selection){ entry->alive ? entry->alive->bits : NULL, entry->alive_count };
+    *out = (oct_selection){ .bits = entry->alive ? entry->alive->bits : NULL,
+                            .count = entry->alive_count };
     if (!selecting->program || entry->alive_count == 0) return OCT_OK;
     size_t words = oct_bits_words(entry->count);
     const oct_filter_source source = oct_entry_source(entry);
     TRY(oct_arena_array(&selecting->work, words, sizeof *bits, &bits, error));
     TRY(oct_filter_collect(selecting->program, &source, &selecting->work, &selecting->scratch, bits,
                            error));
-    *out = (oct_selection){ bits, (uint32_t)oct_bits_count(bits, words) };
+    *out = (oct_selection){ .bits = bits, .count = (uint32_t)oct_bits_count(bits, words) };
     ASSERT(out->count <= entry->alive_count);
+done:
+    return status;
+}
+
+oct_status oct_selecting_list(oct_selecting *selecting, const oct_view_entry *entry,
+                              oct_selection *out, bool *listed, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_offsets list;
+    *listed = false;
+    if (!selecting->program || entry->alive_count == 0) return OCT_OK;
+    oct_arena_reset(&selecting->work);
+    const oct_filter_source source = oct_entry_source(entry);
+    TRY(oct_filter_list(selecting->program, &source, entry->count / POINTS_PER_LISTED,
+                        &selecting->work, &list, listed, error));
+    if (*listed) *out = (oct_selection){ .count = list.count, .list = list.at };
 done:
     return status;
 }

@@ -28,6 +28,7 @@ oct_filter_source oct_entry_source(const oct_view_entry *entry);
 typedef struct oct_selection {
     const uint64_t *bits; /* NULL: all points of the entry; bits behind the last are unspecified */
     uint32_t count;       /* points selected */
+    const uint32_t *list; /* [count] those points in any order, instead of bits; mostly NULL */
 } oct_selection;
 
 /* One filter on its way through the entries of a view. */
@@ -48,6 +49,12 @@ OCT_MUST_CHECK oct_status oct_selecting_entry(oct_selecting *selecting,
                                               const oct_view_entry *entry, oct_selection *out,
                                               oct_error *error);
 
+/* The same, as a list when there are few and it is cheap; *listed says whether. */
+OCT_MUST_CHECK oct_status oct_selecting_list(oct_selecting *selecting,
+                                             const oct_view_entry *entry, oct_selection *out,
+                                             bool *listed, oct_error *error);
+
+/* Not of a list. */
 static inline bool oct_selection_has(const oct_selection *selection, uint32_t offset)
 {
     return !selection->bits || oct_bits_get(selection->bits, offset);

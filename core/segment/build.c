@@ -16,9 +16,11 @@
 #include "model/config.h"
 #include "model/point_id.h"
 #include "segment/layout.h"
+#include "segment/links.h"
 
 enum {
     POINTS_PER_CHECK = 128,   /* points emitted between two looks at the clock */
+    LEAST_EF_CONSTRUCT = 8,   /* of a graph that nobody walks */
     GRAPH_SEED = 0x0c7a47,    /* any constant: graphs must not differ between machines */
     INDEX_BYTES_MAX = 1 << 30 /* of one payload index */
 };
@@ -53,6 +55,8 @@ struct oct_build {
     float *rows;                /* of the vector whose graph is built */
     uint64_t *row_present;
     oct_hnsw_builder *graph_builder;
+    oct_segment_links links;
+    bool links_wanted; /* of any vector */
     oct_sealed *sealed;
     bool done;
 };
@@ -303,6 +307,7 @@ static oct_status write_field(oct_build *build, uint32_t f, oct_error *error)
     oct_buf_init(&buf, build->alloc, INDEX_BYTES_MAX);
     TRY(oct_field_builder_finish(build->fields[f], build->count, &buf, error));
     TRY(oct_container_append(build->writer, buf.at, buf.bytes, error));
+    if (build->links_wanted) oct_segment_links_keep(&build->links, f, &buf);
 done:
     oct_buf_deinit(&buf);
     return status;
@@ -360,19 +365,28 @@ static const oct_hnsw_reuse *choose_reuse(const oct_build *build, uint32_t v, ui
     return most ? reuse : NULL;
 }
 
-static oct_status begin_graph(oct_build *build, uint32_t v, oct_error *error)
+/* The rows that were gathered. */
+static oct_flat flat_of(const oct_build *build, uint32_t v)
 {
     const oct_vector_params *params = &build->request.config->vectors[v];
+    return (oct_flat){ .kernels = build->request.kernels,
+                       .rows = build->rows,
+                       .present = build->row_present,
+                       .count = build->count,
+                       .dim = params->size,
+                       .metric = params->metric };
+}
+
+/* With m 0 a graph only carries the codes, and the links within blocks: it is the least one that
+ * is sound, and no query without such links walks it. */
+static oct_status begin_graph(oct_build *build, uint32_t v, oct_error *error)
+{
     oct_hnsw_config config = oct_config_hnsw(build->request.config, v);
-    oct_flat flat = { .kernels = build->request.kernels,
-                      .rows = build->rows,
-                      .present = build->row_present,
-                      .count = build->count,
-                      .dim = params->size,
-                      .metric = params->metric };
+    oct_flat flat = flat_of(build, v);
+    uint64_t ef_construct = config.m > 0 ? config.ef_construct : (uint64_t)LEAST_EF_CONSTRUCT;
     oct_hnsw_params wanted = {
         .m = (uint32_t)MIN(MAX(config.m, OCT_HNSW_M_MIN), OCT_HNSW_M_MAX),
-        .ef_construct = (uint32_t)MIN(config.ef_construct, OCT_HNSW_EF_MAX),
+        .ef_construct = (uint32_t)MIN(ef_construct, OCT_HNSW_EF_MAX),
         .seed = GRAPH_SEED,
         .codes = true,
     };
@@ -404,6 +418,22 @@ done:
     return status;
 }
 
+static oct_status step_links(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,
+                             oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_flat flat = flat_of(build, v);
+    const oct_hnsw_sink sink = { append_graph, build->writer };
+    *done = false;
+    if (!oct_segment_links_begun(&build->links))
+        TRY(oct_segment_links_begin(&build->links, build->request.config, v,
+                                    build->request.schema->fields, &flat, error));
+    TRY(oct_segment_links_step(&build->links, budget_ns, &sink, done, error));
+done:
+    if (*done || status != OCT_OK) free_graph(build, v);
+    return status;
+}
+
 /* ---- stages -------------------------------------------------------------------------- */
 
 static oct_status add_stage(oct_build *build, uint32_t kind, uint32_t index, stage_function emit,
@@ -419,7 +449,14 @@ static oct_status add_stage(oct_build *build, uint32_t kind, uint32_t index, sta
 
 static bool wants_graph(const oct_build *build, uint32_t v)
 {
-    return build->request.graphs && oct_config_hnsw(build->request.config, v).m > 0;
+    return build->request.graphs && oct_config_has_graph(build->request.config, v);
+}
+
+static bool wants_links(const oct_build *build, uint32_t v)
+{
+    const oct_schema *schema = build->request.schema;
+    return wants_graph(build, v) &&
+           oct_links_wanted(build->request.config, v, schema->fields, schema->count);
 }
 
 static bool all_present(const oct_build *build, uint32_t v)
@@ -444,6 +481,9 @@ static oct_status plan_stages(oct_build *build, oct_error *error)
         TRY(add_stage(build, OCT_SECTION_VECTORS, v, emit_row, error));
         if (!all_present(build, v)) TRY(add_stage(build, OCT_SECTION_PRESENT, v, NULL, error));
         if (wants_graph(build, v)) TRY(add_stage(build, OCT_SECTION_GRAPH, v, gather_row, error));
+        if (!wants_links(build, v)) continue;
+        TRY(add_stage(build, OCT_SECTION_LINKS, v, gather_row, error));
+        build->links_wanted = true;
     }
 done:
     return status;
@@ -470,7 +510,8 @@ static oct_status begin_stage(oct_build *build, const stage *now, oct_error *err
     oct_status status = OCT_OK;
     build->at_point = 0;
     TRY(oct_container_begin(build->writer, now->kind, now->index, error));
-    if (now->kind == OCT_SECTION_GRAPH) TRY(begin_rows(build, now->index, error));
+    if (now->kind == OCT_SECTION_GRAPH || now->kind == OCT_SECTION_LINKS)
+        TRY(begin_rows(build, now->index, error));
     build->stage_open = true;
 done:
     return status;
@@ -491,11 +532,12 @@ static oct_status step_stage(oct_build *build, uint64_t deadline_ns, bool *done,
     if (now->kind == OCT_SECTION_META) TRY(write_meta(build, error));
     if (now->kind == OCT_SECTION_PRESENT) TRY(write_present(build, now->index, error));
     if (now->kind == OCT_SECTION_FIELD) TRY(write_field(build, now->index, error));
-    if (now->kind == OCT_SECTION_GRAPH && *done) {
-        uint64_t time = host->monotonic_ns(host->self);
-        uint64_t left = deadline_ns > time ? deadline_ns - time : 0;
+    uint64_t time = host->monotonic_ns(host->self);
+    uint64_t left = deadline_ns > time ? deadline_ns - time : 0;
+    if (now->kind == OCT_SECTION_GRAPH && *done)
         TRY(step_graph(build, now->index, left, done, error));
-    }
+    if (now->kind == OCT_SECTION_LINKS && *done)
+        TRY(step_links(build, now->index, left, done, error));
 done:
     return status;
 }
@@ -601,6 +643,7 @@ oct_status oct_build_create(const oct_build_request *request, oct_build **out, o
         char path[OCT_PATH_BYTES_MAX + 1];
         TRY(create_fields(build, error));
         TRY(plan_stages(build, error));
+        TRY(oct_segment_links_init(&build->links, host, request->schema->count, error));
         oct_sealed_path(path, request->directory, request->number);
         TRY(oct_container_create(host->alloc, host->vfs, path, &build->writer, error));
     }
@@ -661,6 +704,7 @@ void oct_build_destroy(oct_build *build)
 {
     if (!build) return;
     const oct_alloc *alloc = build->alloc;
+    oct_segment_links_deinit(&build->links); /* before the rows it reads */
     if (build->at_stage < build->stage_count)
         free_graph(build, build->stages[build->at_stage].index);
     oct_container_abandon(build->writer);

@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/str.h"
+#include "index/hnsw_links.h"
 #include "model/point_id.h"
 
 void oct_sealed_path(char *path, const char *directory, uint64_t number)
@@ -246,6 +247,9 @@ static oct_status load_vector(oct_sealed *segment, const oct_sealed_open_request
     if (!oct_container_has(segment->container, OCT_SECTION_GRAPH, v)) return OCT_OK;
     TRY(oct_container_load(segment->container, OCT_SECTION_GRAPH, v, &at, &bytes, error));
     TRY(oct_hnsw_open(segment->host->alloc, &vector->flat, at, bytes, &vector->graph, error));
+    if (!oct_container_has(segment->container, OCT_SECTION_LINKS, v)) return OCT_OK;
+    TRY(oct_container_load(segment->container, OCT_SECTION_LINKS, v, &at, &bytes, error));
+    TRY(oct_hnsw_links_open(vector->graph, at, bytes, error));
 done:
     return status;
 }

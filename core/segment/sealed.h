@@ -29,7 +29,8 @@ enum oct_section {
     OCT_SECTION_VECTORS,     /* f32 rows of one vector */
     OCT_SECTION_PRESENT,     /* bit per point: has it; missing when all have */
     OCT_SECTION_GRAPH,       /* of one vector; missing when it was not indexed */
-    OCT_SECTION_FIELD        /* one payload index */
+    OCT_SECTION_FIELD,       /* one payload index */
+    OCT_SECTION_LINKS        /* of one vector, within payload blocks; beside its graph */
 };
 
 typedef struct oct_sealed_vector {

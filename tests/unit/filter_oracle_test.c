@@ -232,6 +232,8 @@ static bool compare_each(const comparison *it, oct_arena *scratch)
     return true;
 }
 
+static uint32_t lists_seen; /* so that the check of lists is known to have happened */
+
 /* `alive`: NULL, or the points that count. */
 static bool compare_collected(const comparison *it, const uint64_t *alive)
 {
@@ -255,6 +257,36 @@ static bool compare_collected(const comparison *it, const uint64_t *alive)
     oct_arena_reset(&work);
     oct_arena_reset(&scratch);
     free(bits);
+    CHECK_OR(false, right);
+    return true;
+}
+
+/* A list, when there is one, holds the same points, each once, and no more than asked for. */
+static bool compare_listed(const comparison *it, const uint64_t *alive, uint32_t most)
+{
+    bool listed;
+    bool right = true;
+    oct_offsets list = { .count = 0 };
+    oct_arena work;
+    oct_arena_init(&work, &model_malloc, 0);
+    oct_filter_source source = source_of(it->segment);
+    source.alive = alive;
+    if (oct_filter_list(it->program, &source, most, &work, &list, &listed, NULL) != OCT_OK) abort();
+    uint32_t expected = 0;
+    bool *found = calloc(it->segment->point_count + 1, sizeof *found);
+    if (!found) abort();
+    for (uint32_t i = 0; i < it->segment->point_count; i++)
+        expected += it->expected[i] && (!alive || oct_bits_get(alive, i));
+    for (uint32_t i = 0; listed && i < list.count; i++) {
+        uint32_t at = list.at[i];
+        right = right && at < it->segment->point_count && it->expected[at] && !found[at] &&
+                (!alive || oct_bits_get(alive, at));
+        if (right) found[at] = true;
+    }
+    if (listed) right = right && list.count == expected && list.count <= most;
+    lists_seen += listed && list.count > 0;
+    free(found);
+    oct_arena_reset(&work);
     CHECK_OR(false, right);
     return true;
 }
@@ -299,6 +331,7 @@ static bool compare_filter(test_segment *segment, oct_arena *arena)
     random_indexes(segment);
     CHECK_OR(false, compare_collected(&it, NULL));
     CHECK_OR(false, compare_collected(&it, alive));
+    CHECK_OR(false, compare_listed(&it, alive, test_random_below(POINTS_MAX)));
     CHECK_OR(false, compare_estimate(&it));
     oct_arena_init(&scratch, &model_malloc, 0);
     bool right = compare_each(&it, &scratch);
@@ -345,7 +378,8 @@ TEST(every_single_condition_agrees_under_every_index)
                     it.expected[p] = naive_field(&condition, segment.parsed[p]);
                     it.expected_count += it.expected[p];
                 }
-                if (!compare_collected(&it, NULL) || !compare_estimate(&it))
+                if (!compare_collected(&it, NULL) || !compare_estimate(&it) ||
+                    !compare_listed(&it, NULL, POINTS_MAX))
                     printf("key %s type %d kind %d\n", filter_keys[key].text, type,
                            (int)condition.kind);
                 oct_arena_reset(&arena);
@@ -354,6 +388,7 @@ TEST(every_single_condition_agrees_under_every_index)
     }
     segment_free(&segment);
     CHECK(true);
+    CHECK(lists_seen > 100);
 }
 
 TEST_MAIN(random_filters_agree_with_the_naive_meaning,

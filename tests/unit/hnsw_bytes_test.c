@@ -30,7 +30,10 @@ static bool search_stays_inside(const world *w, const oct_hnsw *graph)
 {
     uint64_t few[COUNT / 64 + 1] = { 0 };
     for (uint32_t i = 0; i < COUNT; i += 5) oct_bits_set(few, i);
-    return recall_of(w, graph, 30, NULL) >= 0 && recall_of(w, graph, COUNT, few) >= 0;
+    oct_hnsw_query ask = { .way = OCT_HNSW_WALK_ALLOWED, .ef = 30, .allowed = few };
+    ask.allowed_count = COUNT / 5;
+    return recall_of(w, graph, 30, NULL) >= 0 && recall_of(w, graph, COUNT, few) >= 0 &&
+           recall_asking(w, graph, ask) >= 0;
 }
 
 TEST(opened_graph_equals_the_written_one)

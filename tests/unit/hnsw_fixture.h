@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "index/flat.h"
 #include "index/hnsw.h"
+#include "query/plan.h"
 #include "simd/kernels.h"
 #include "simd/metric.h"
 #include "unit/test.h"
@@ -212,13 +213,26 @@ static inline double recall_asking(const world *w, const oct_hnsw *graph, oct_hn
     return good ? (double)found / (double)(wanted ? wanted : 1) : -1;
 }
 
+/* With the way the planner takes. */
 static inline double recall_of(const world *w, const oct_hnsw *graph, uint32_t ef,
                                const uint64_t *allowed)
 {
     uint32_t count = 0;
-    if (allowed) count = (uint32_t)oct_bits_count(allowed, oct_bits_words(w->flat.count));
-    return recall_asking(
-        w, graph, (oct_hnsw_query){ .ef = ef, .allowed = allowed, .allowed_count = count });
+    oct_hnsw_query ask = { .ef = ef, .allowed = allowed };
+    if (!allowed) return recall_asking(w, graph, ask);
+    count = (uint32_t)oct_bits_count(allowed, oct_bits_words(w->flat.count));
+    const oct_plan_facts facts = { .has_graph = true,
+                                   .has_codes = oct_hnsw_graph_params(graph).codes,
+                                   .filtered = true,
+                                   .selected = count,
+                                   .points = oct_hnsw_point_count(graph),
+                                   .wanted = LIMIT };
+    oct_plan_way way = oct_plan_cheapest(&facts, ef);
+    ask.allowed_count = count;
+    ask.way = way == OCT_PLAN_WALK_ALL       ? OCT_HNSW_WALK_ALL
+              : way == OCT_PLAN_WALK_ALLOWED ? OCT_HNSW_WALK_ALLOWED
+                                             : OCT_HNSW_SCAN;
+    return recall_asking(w, graph, ask);
 }
 
 #endif

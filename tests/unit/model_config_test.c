@@ -532,10 +532,43 @@ TEST(every_lost_allocation_is_nomem)
     CHECK(model_sweep(sweep_body, body));
 }
 
+/* payload_m of vector 0, for an index with these parameters. */
+static uint64_t payload_m(uint64_t m, uint64_t own, uint64_t common, const char *params)
+{
+    oct_vector_params vector = { .size = 4, .hnsw = { OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET,
+                                                      OCT_UNSET, own } };
+    oct_collection_config config = { .vectors = &vector, .vector_count = 1 };
+    config.hnsw = (oct_hnsw_config){ m, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, common };
+    const oct_field_config field = { .key = OCT_STR("k"), .params = oct_str_of(params) };
+    CHECK_OR(0, oct_config_has_graph(&config, 0) ==
+                    (m > 0 || (own != OCT_UNSET ? own > 0 : common != OCT_UNSET && common > 0)));
+    return oct_config_payload_m(&config, 0, &field);
+}
+
+TEST(which_indexes_get_links_within_blocks)
+{
+    static const char plain[] = "{\"type\":\"keyword\"}";
+    static const char tenant[] = "{\"type\":\"keyword\",\"is_tenant\":true,\"on_disk\":false}";
+    static const char off[] = "{\"type\":\"integer\",\"is_tenant\":true,\"enable_hnsw\":false}";
+    static const char on[] = "{\"type\":\"bool\",\"is_tenant\":false,\"enable_hnsw\":true}";
+    CHECK_EQ_U64(payload_m(16, OCT_UNSET, OCT_UNSET, ""), 0);
+    CHECK_EQ_U64(payload_m(16, OCT_UNSET, OCT_UNSET, plain), 0);
+    CHECK_EQ_U64(payload_m(16, OCT_UNSET, OCT_UNSET, on), 0);
+    CHECK_EQ_U64(payload_m(16, OCT_UNSET, OCT_UNSET, tenant), 16);
+    CHECK_EQ_U64(payload_m(16, OCT_UNSET, OCT_UNSET, off), 0);
+    CHECK_EQ_U64(payload_m(0, OCT_UNSET, 8, ""), 8);
+    CHECK_EQ_U64(payload_m(0, OCT_UNSET, 8, on), 8);
+    CHECK_EQ_U64(payload_m(0, OCT_UNSET, 8, off), 0);
+    CHECK_EQ_U64(payload_m(16, 4, 8, plain), 4);
+    CHECK_EQ_U64(payload_m(16, 0, 8, tenant), 0);
+    CHECK_EQ_U64(payload_m(0, OCT_UNSET, OCT_UNSET, tenant), 0);
+}
+
 TEST_MAIN(configs_are_shown_as_qdrant_does, given_settings_are_shown,
           vectors_override_the_collection, unknown_vectors_are_not_found,
           stored_configs_come_back_equal, different_configs_are_not_equal,
           values_out_of_range_are_validation_errors, wrong_types_are_format_errors,
           what_is_missing_is_said, vector_names_are_checked, the_number_of_vectors_is_limited,
           index_schemas_are_strings_or_objects, other_schemas_are_refused,
-          every_lost_allocation_is_nomem)
+          every_lost_allocation_is_nomem,
+          which_indexes_get_links_within_blocks)

@@ -91,6 +91,14 @@ typedef enum oct_query_kind {
     OCT_QUERY_POINT /* the vector of a stored point, which is left out of the answer */
 } oct_query_kind;
 
+/* Search parameter `acorn`: walk over selected points only, looking through the others, when a
+ * filter selects at most max_selectivity of the points. */
+typedef struct oct_acorn {
+    bool enable;
+    bool has_max_selectivity;
+    double max_selectivity; /* 0..1; 0.4 when not given */
+} oct_acorn;
+
 typedef struct oct_query {
     oct_query_kind kind;
     const float *vector; /* [vector_count] */
@@ -101,6 +109,7 @@ typedef struct oct_query {
     uint64_t hnsw_ef;         /* OCT_UNSET */
     bool exact;
     bool indexed_only;
+    oct_acorn acorn;
     bool has_score_threshold;
     float score_threshold;
     uint64_t limit; /* >= 1 */
