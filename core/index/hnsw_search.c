@@ -47,7 +47,7 @@ enum {
 
 /* One query on its way. */
 typedef struct search {
-    const oct_hnsw *graph;
+    const oct_hnsw *graph; /* without its quantized codes when they are to be ignored */
     const oct_hnsw_query *query;
     oct_hnsw_scratch *scratch;
     hnsw_target target;
@@ -225,15 +225,25 @@ static uint32_t rescore_count(const search *s, uint32_t limit)
     return (uint32_t)MIN(MAX(wanted, (double)limit), (double)s->scratch->pool_count);
 }
 
+/* The best of the pool with the similarities their scores stand for. */
+static void answer_scores(const search *s, oct_topk *best)
+{
+    const oct_hnsw_scratch *scratch = s->scratch;
+    const oct_quant *quant = s->graph->flat.quant;
+    for (uint32_t i = 0; i < MIN(best->limit, scratch->pool_count); i++) {
+        int32_t score = oct_hnsw_key_score(scratch->pool[i]);
+        float similarity = quant ? oct_quant_similarity(quant, scratch->code, score)
+                                 : oct_hnsw_score_unpack(score);
+        oct_topk_push(best, (oct_hit){ .score = similarity,
+                                       .offset = oct_hnsw_key_node(scratch->pool[i]) });
+    }
+}
+
 static oct_status answer(const search *s, oct_topk *best, oct_error *error)
 {
     oct_hnsw_scratch *scratch = s->scratch;
-    if (!oct_hnsw_has_codes(s->graph)) {
-        for (uint32_t i = 0; i < MIN(best->limit, scratch->pool_count); i++) {
-            uint64_t key = scratch->pool[i];
-            oct_topk_push(best, (oct_hit){ .score = oct_hnsw_score_unpack(oct_hnsw_key_score(key)),
-                                           .offset = oct_hnsw_key_node(key) });
-        }
+    if (!oct_hnsw_walks_codes(s->graph) || (s->graph->flat.quant && !s->query->rescore)) {
+        answer_scores(s, best);
         return OCT_OK;
     }
     uint32_t count = rescore_count(s, best->limit);
@@ -253,14 +263,26 @@ static oct_status prepare(search *s, uint32_t limit, oct_error *error)
     double share = 1;
     if (query->allowed) share = (double)query->allowed_count / (double)s->graph->header.inserted;
     double ef = MAX(query->ef, limit);
+    if (s->graph->flat.quant) ef = MAX(ef, (double)query->oversampling * limit);
     s->ef = ef_clamped(s, ef);
-    uint32_t per_candidate = oct_hnsw_has_codes(s->graph) ? (uint32_t)SCAN_CODES_PER_CANDIDATE
+    uint32_t per_candidate = oct_hnsw_walks_codes(s->graph) ? (uint32_t)SCAN_CODES_PER_CANDIDATE
                                                           : (uint32_t)SCAN_ROWS_PER_CANDIDATE;
     s->scan = query->allowed && query->allowed_count <= (uint64_t)s->ef * per_candidate;
     s->ef_wide = share >= SHARE_OF_MANY ? ef_clamped(s, ef / MIN(share, 1.0)) : 0;
     uint32_t pool = MAX(s->ef, s->ef_wide);
     uint32_t gather = MAX(MAX((GATHER_ROWS + 1) * s->graph->m0, pool), (uint32_t)SCAN_POINTS);
     return oct_hnsw_scratch_prepare(s->scratch, s->graph, pool, gather, error);
+}
+
+/* Leave the quantized codes out. Walking on rows reads any of them, so all are touched first: an
+ * atomic load per block when they are verified already. */
+static oct_status ignore_codes(oct_hnsw *plain, oct_error *error)
+{
+    const oct_flat *flat = &plain->flat;
+    plain->flat.quant = NULL;
+    if (!flat->touch || oct_hnsw_has_codes(plain)) return OCT_OK;
+    return flat->touch(flat->touch_arg, flat->rows,
+                       (size_t)flat->count * flat->dim * sizeof(float), error);
 }
 
 oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
@@ -270,12 +292,18 @@ oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
     search s = { .graph = graph, .query = query, .scratch = scratch };
     scratch->cost = (oct_hnsw_cost){ 0 };
     if (graph->header.inserted == 0) return OCT_OK;
+    oct_hnsw plain = *graph;
+    if (query->ignore_codes && graph->flat.quant) {
+        s.graph = &plain;
+        TRY(ignore_codes(&plain, error));
+    }
     TRY(prepare(&s, best->limit, error));
     scratch->cancelled = query->cancelled;
     scratch->cancelled_arg = query->cancelled_arg;
     scratch->next_poll = 0;
     s.target = (hnsw_target){ .code = scratch->code, .vector = query->vector };
-    if (oct_hnsw_has_codes(graph))
+    if (s.graph->flat.quant) oct_quant_prepare(s.graph->flat.quant, query->vector, scratch->code);
+    else if (oct_hnsw_has_codes(graph))
         (void)oct_codes_encode_query(&graph->space, query->vector, scratch->code); /* no bias */
     TRY(walk(&s, error));
     TRY(answer(&s, best, error));

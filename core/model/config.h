@@ -45,6 +45,10 @@ uint32_t oct_config_find_vector(const oct_collection_config *config, oct_str nam
  * member is set (payload_m is m when it was not given). */
 oct_hnsw_config oct_config_hnsw(const oct_collection_config *config, uint32_t index);
 
+/* How vector `index` is quantized: its own setting, else the collection's; NULL when it is not. */
+const oct_quantization_config *oct_config_quantization(const oct_collection_config *config,
+                                                       uint32_t index);
+
 /* The optimizer settings, every member set but max_segment_size, memmap_threshold and
  * max_optimization_threads, which stay OCT_UNSET when not given. */
 oct_optimizers_config oct_config_optimizers(const oct_collection_config *config);

@@ -126,16 +126,50 @@ static void search_memory(search_job *job, uint32_t index, const oct_selection *
     }
 }
 
-static oct_status find_best(const search_job *job, const oct_sealed_vector *field,
+/* Are the quantized codes of this field searched? Not for an exact answer. */
+static bool uses_codes(const search_job *job, const oct_sealed_vector *field)
+{
+    return field->quant && !job->query->exact && !job->query->quantization.ignore;
+}
+
+static bool rescores(const search_job *job, const oct_sealed_vector *field)
+{
+    const oct_quantization_search *asked = &job->query->quantization;
+    if (!field->quant || asked->has_rescore) return asked->rescore;
+    oct_quant_params params = oct_quant_params_get(field->quant);
+    return oct_quant_rescores(&params);
+}
+
+/* 0: not given, or there are no codes. */
+static float oversampling(const search_job *job, const oct_sealed_vector *field)
+{
+    const double most = (double)OCT_LIMIT_MAX;
+    return uses_codes(job, field) ? (float)MIN(job->query->quantization.oversampling, most) : 0.0f;
+}
+
+static oct_status scan(search_job *job, const oct_sealed_vector *field,
+                       const oct_selection *selection, oct_topk *best, oct_error *error)
+{
+    const oct_flat_limits limits = { .allowed = selection->bits };
+    if (!uses_codes(job, field))
+        return oct_flat_scan(&field->flat, job->vector, &limits, best, error);
+    const oct_quant_request request = { .vector = job->vector,
+                                        .rescore = rescores(job, field),
+                                        .oversampling = oversampling(job, field),
+                                        .limits = limits };
+    return oct_quant_scan(&field->flat, &request, &job->selecting.work, best, error);
+}
+
+static oct_status find_best(search_job *job, const oct_sealed_vector *field,
                             const oct_selection *selection, const oct_plan *plan, oct_topk *best,
                             oct_error *error)
 {
-    if (plan->way == OCT_PLAN_SCAN) {
-        const oct_flat_limits limits = { .allowed = selection->bits };
-        return oct_flat_scan(&field->flat, job->vector, &limits, best, error);
-    }
+    if (plan->way == OCT_PLAN_SCAN) return scan(job, field, selection, best, error);
     const oct_hnsw_query query = { .vector = job->vector,
                                    .ef = plan->ef,
+                                   .ignore_codes = !uses_codes(job, field),
+                                   .rescore = rescores(job, field),
+                                   .oversampling = oversampling(job, field),
                                    .allowed = selection->bits,
                                    .allowed_count = selection->count };
     ASSERT(job->reading->scratch);
@@ -150,10 +184,11 @@ static oct_status search_sealed(search_job *job, uint32_t index, const oct_selec
     const oct_sealed_vector *field = &entry->sealed->vectors[job->v];
     bool excluding = job->has_excluded && job->excluded.entry == index;
     uint32_t wanted = MIN(job->rank.limit + (excluding ? 1 : 0), selection->count);
+    double by_code = MAX((double)wanted, (double)oversampling(job, field) * wanted);
     const oct_plan_facts facts = { .has_graph = field->graph != NULL,
                                    .filtered = job->selecting.program != NULL,
                                    .selected = selection->count,
-                                   .wanted = wanted };
+                                   .wanted = (uint32_t)MIN(by_code, (double)selection->count) };
     oct_plan plan = oct_plan_search(job->reading->config, job->v, job->query, &facts);
     if (plan.way == OCT_PLAN_SKIP) return OCT_OK;
     oct_hit *hits;

@@ -91,6 +91,14 @@ typedef enum oct_query_kind {
     OCT_QUERY_POINT /* the vector of a stored point, which is left out of the answer */
 } oct_query_kind;
 
+/* How a quantized vector is searched (API: params.quantization). */
+typedef struct oct_quantization_search {
+    bool ignore;         /* search the originals */
+    bool has_rescore;    /* false: the kind of the codes decides */
+    bool rescore;        /* score the best by code again on the originals */
+    double oversampling; /* >= 1: so many times limit are rescored; 0 = not given */
+} oct_quantization_search;
+
 typedef struct oct_query {
     oct_query_kind kind;
     const float *vector; /* [vector_count] */
@@ -101,6 +109,7 @@ typedef struct oct_query {
     uint64_t hnsw_ef;         /* OCT_UNSET */
     bool exact;
     bool indexed_only;
+    oct_quantization_search quantization;
     bool has_score_threshold;
     float score_threshold;
     uint64_t limit; /* >= 1 */
