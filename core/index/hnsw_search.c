@@ -221,7 +221,9 @@ static oct_status walk(const search *s, oct_error *error)
 static uint32_t rescore_count(const search *s, uint32_t limit)
 {
     double wanted = 1.5 * limit + (double)RESCORE_MORE;
-    if (s->query->oversampling > 0) wanted = (double)s->query->oversampling * limit;
+    if (s->graph->flat.quant)
+        wanted = (double)oct_quant_rescored(s->graph->flat.quant, limit, s->query->oversampling);
+    else if (s->query->oversampling > 0) wanted = (double)s->query->oversampling * limit;
     return (uint32_t)MIN(MAX(wanted, (double)limit), (double)s->scratch->pool_count);
 }
 
@@ -263,7 +265,9 @@ static oct_status prepare(search *s, uint32_t limit, oct_error *error)
     double share = 1;
     if (query->allowed) share = (double)query->allowed_count / (double)s->graph->header.inserted;
     double ef = MAX(query->ef, limit);
-    if (s->graph->flat.quant) ef = MAX(ef, (double)query->oversampling * limit);
+    const oct_quant *quant = s->graph->flat.quant;
+    if (quant && (query->rescore || query->oversampling > 0))
+        ef = MAX(ef, (double)oct_quant_rescored(quant, limit, query->oversampling));
     s->ef = ef_clamped(s, ef);
     uint32_t per_candidate = oct_hnsw_walks_codes(s->graph) ? (uint32_t)SCAN_CODES_PER_CANDIDATE
                                                           : (uint32_t)SCAN_ROWS_PER_CANDIDATE;

@@ -19,7 +19,9 @@
 enum {
     BLOCK_POINTS = 64,       /* one word of a bitset */
     CANCEL_DISTANCES = 1024, /* distances between two looks at `cancelled` */
-    RESCORE_MORE = 30,       /* rescored when the query doesn't say: 3 * limit / 2 + 30 */
+    /* Rescored when the query doesn't say: 3 * limit / 2 + 30, of coarse codes 4 * limit + 100. */
+    RESCORE_MORE = 30,
+    RESCORE_MORE_COARSE = 100,
     LINE_BYTES = 64,
     AHEAD_BYTES = 2048
 };
@@ -73,6 +75,7 @@ const quant_kind *oct_quant_kind_of(uint32_t kind)
 {
     switch (kind) {
     case OCT_QUANTIZATION_SCALAR: return &oct_quant_scalar;
+    case OCT_QUANTIZATION_BINARY: return &oct_quant_binary;
     default: return NULL;
     }
 }
@@ -227,7 +230,10 @@ void oct_quant_destroy(oct_quant *quant)
 
 /* ---- scores ----------------------------------------------------------------------------- */
 
-size_t oct_quant_query_bytes(const oct_quant *quant) { return quant->kind->query_bytes(quant); }
+size_t oct_quant_query_bytes(const oct_quant *quant)
+{
+    return quant->kind->query_bytes(&quant->header);
+}
 
 void oct_quant_prepare(const oct_quant *quant, const float *vector, void *query)
 {
@@ -253,15 +259,19 @@ void oct_quant_prefetch(const oct_quant *quant, const uint32_t *offsets, uint32_
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *row = oct_quant_row(quant, offsets[i]);
         for (size_t at = 0; at < ahead; at += LINE_BYTES) __builtin_prefetch(row + at);
+        __builtin_prefetch(row + ahead - 1); /* a short row may end on the next line */
         if (words) __builtin_prefetch(quant->extras + (size_t)offsets[i] * words);
     }
 }
 
 /* ---- scan ------------------------------------------------------------------------------- */
 
-uint32_t oct_quant_rescored(uint32_t limit, float oversampling)
+uint32_t oct_quant_rescored(const oct_quant *quant, uint32_t limit, float oversampling)
 {
-    double wanted = oversampling > 0 ? (double)oversampling * limit : 1.5 * limit + RESCORE_MORE;
+    oct_quant_params params = oct_quant_params_get(quant);
+    double wanted = 1.5 * limit + (double)RESCORE_MORE;
+    if (oct_quant_rescores(&params)) wanted = 4.0 * limit + (double)RESCORE_MORE_COARSE;
+    if (oversampling > 0) wanted = (double)oversampling * limit;
     return (uint32_t)MIN(MAX(wanted, (double)limit), (double)UINT32_MAX);
 }
 
@@ -275,13 +285,15 @@ static uint64_t wanted(const oct_flat *flat, const oct_flat_limits *limits, uint
     return bits;
 }
 
-/* Offer all wanted points by their estimates. */
+/* Offer all wanted points by their estimates. A score that was refused once is hopeless from then
+ * on, and all below it: most points are turned away without an estimate. */
 static oct_status scan_codes(const oct_flat *flat, const void *query,
                              const oct_flat_limits *limits, oct_topk *best, oct_error *error)
 {
     const oct_quant *quant = flat->quant;
     uint32_t words = (uint32_t)oct_bits_words(flat->count);
     uint32_t distances = 0;
+    int32_t hopeless = INT32_MIN;
     for (uint32_t word = 0; word < words; word++) {
         uint32_t offsets[BLOCK_POINTS];
         int32_t scores[BLOCK_POINTS];
@@ -290,10 +302,11 @@ static oct_status scan_codes(const oct_flat *flat, const void *query,
             offsets[count++] = word * BLOCK_POINTS + (uint32_t)__builtin_ctzll(bits);
         oct_quant_score(quant, query, offsets, count, scores);
         for (uint32_t i = 0; i < count; i++) {
+            bool full = best->count == best->limit;
+            if (full && scores[i] <= hopeless) continue;
             oct_hit hit = { .score = oct_quant_similarity(quant, query, scores[i]),
                             .offset = offsets[i] };
-            if (best->count == best->limit && !oct_hit_before(hit, best->hits[0])) continue;
-            oct_topk_push(best, hit);
+            if (!oct_topk_push(best, hit)) hopeless = scores[i];
         }
         distances += count;
         if (distances < CANCEL_DISTANCES) continue;
@@ -332,7 +345,8 @@ oct_status oct_quant_scan(const oct_flat *flat, const oct_quant_request *request
         TRY(scan_codes(flat, memory, &request->limits, best, error));
         goto done;
     }
-    uint32_t limit = MIN(oct_quant_rescored(best->limit, request->oversampling), flat->count);
+    uint32_t limit = oct_quant_rescored(quant, best->limit, request->oversampling);
+    limit = MIN(limit, flat->count);
     TRY(oct_arena_array(work, limit, sizeof *hits, &hits, error));
     TRY(oct_arena_array(work, limit, sizeof *offsets, &offsets, error));
     oct_topk_init(&by_code, hits, limit);

@@ -77,14 +77,14 @@ struct quant_kind {
                    uint32_t *extra);
     /* After all rows are coded; NULL: nothing to do. */
     void (*finish)(quant_training *training);
-    size_t (*query_bytes)(const oct_quant *quant);
+    size_t (*query_bytes)(const quant_header *header);
     void (*prepare)(const oct_quant *quant, const float *vector, void *query);
     void (*score)(const oct_quant *quant, const void *query, const uint32_t *offsets,
                   uint32_t count, int32_t *scores);
     float (*similarity)(const oct_quant *quant, const void *query, int32_t score);
 };
 
-extern const quant_kind oct_quant_scalar;
+extern const quant_kind oct_quant_scalar, oct_quant_binary;
 
 /* The kind's functions; NULL when there is no such kind. */
 const quant_kind *oct_quant_kind_of(uint32_t kind);

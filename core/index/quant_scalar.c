@@ -200,9 +200,9 @@ static void encode(const oct_quant *quant, const float *vector, void *work, uint
     memcpy(extra, &bias, sizeof bias);
 }
 
-static size_t query_bytes(const oct_quant *quant)
+static size_t query_bytes(const quant_header *header)
 {
-    return sizeof(scalar_query) + quant->header.row_bytes;
+    return sizeof(scalar_query) + header->row_bytes;
 }
 
 /* Cosine and Dot: a step of the query's own. */
@@ -215,7 +215,7 @@ static void prepare_product(const oct_quant *quant, const float *vector, scalar_
         most = MAX(most, fabsf(vector[i]));
         sum += (double)vector[i];
     }
-    double step = MAX((double)most / QUERY_STEPS, (double)STEP_MIN);
+    double step = MAX((double)most / (double)QUERY_STEPS, (double)STEP_MIN);
     for (uint32_t i = 0; i < header->dim; i++)
         query->code[i] =
             (uint8_t)(round_clipped((double)vector[i] / step, QUERY_STEPS) + QUERY_CENTRE);

@@ -82,7 +82,8 @@ static void make_files(void)
     ASSERT(sim_open(&world, NULL) == OCT_OK);
     ask(world.db, "PUT", "/collections/c",
         "{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Cosine\"},"
-        "\"b\":{\"size\":2,\"distance\":\"Manhattan\"},"
+        "\"b\":{\"size\":2,\"distance\":\"Manhattan\",\"quantization_config\":"
+        "{\"binary\":{\"encoding\":\"two_bits\",\"query_encoding\":\"scalar4bits\"}}},"
         "\"c\":{\"size\":3,\"distance\":\"Euclid\","
         "\"quantization_config\":{\"scalar\":{\"type\":\"int8\",\"quantile\":0.9}}}},"
         "\"hnsw_config\":{\"m\":4},"

@@ -272,11 +272,12 @@ static void create_collection(model_collection *after, model_change *change, uin
 {
     set_path(change, "PUT", number, "");
     put(change, "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Dot\"%s},"
-                "\"b\":{\"size\":3,\"distance\":\"Euclid\"}},"
+                "\"b\":{\"size\":3,\"distance\":\"Euclid\"%s}},"
                 "\"hnsw_config\":{\"m\":4,\"ef_construct\":8,\"full_scan_threshold\":10},"
                 "\"optimizers_config\":{\"indexing_threshold\":%u,"
                 "\"vacuum_min_vector_number\":100,\"deleted_threshold\":0.1}}",
         number ? "" : ",\"quantization_config\":{\"scalar\":{\"type\":\"int8\"}}",
+        number ? "" : ",\"quantization_config\":{\"binary\":{\"encoding\":\"two_bits\"}}",
         number ? 4 : 1);
     if (after->exists) change->expected = OCT_CONFLICT;
     after->exists = true;

@@ -80,6 +80,18 @@ TEST(what_is_given_is_shown)
                 "\"always_ram\":false}}",
                 "{\"scalar\":{\"type\":\"int8\",\"quantile\":1.0,\"memory\":\"pinned\"}}",
                 "{\"scalar\":{\"type\":\"int8\",\"always_ram\":false}}");
+    check_forms("{\"binary\":{}}",
+                "{\"binary\":{\"encoding\":\"two_bits\",\"query_encoding\":\"scalar4bits\","
+                "\"always_ram\":true,\"memory\":\"cold\"}}",
+                "{\"binary\":{}}",
+                "{\"binary\":{\"always_ram\":true,\"memory\":\"cold\",\"encoding\":\"two_bits\","
+                "\"query_encoding\":\"scalar4bits\"}}");
+    check_forms("{\"binary\":{\"encoding\":\"one_and_half_bits\",\"query_encoding\":"
+                "\"scalar8bits\"}}",
+                "{\"binary\":{\"encoding\":\"one_bit\",\"query_encoding\":\"binary\"}}",
+                "{\"binary\":{\"encoding\":\"one_and_half_bits\",\"query_encoding\":"
+                "\"scalar8bits\"}}",
+                "{\"binary\":{\"encoding\":\"one_bit\",\"query_encoding\":\"binary\"}}");
     CHECK(true);
 }
 
@@ -168,8 +180,6 @@ TEST(kinds_to_come_are_refused)
 {
     check_refused("{\"product\":{\"compression\":\"x16\"}}", OCT_BAD_INPUT,
                   "Wrong input: %squantization_config.product is not supported yet");
-    check_refused("{\"binary\":{}}", OCT_BAD_INPUT,
-                  "Wrong input: %squantization_config.binary is not supported yet");
     check_refused("{\"turbo\":{}}", OCT_BAD_INPUT,
                   "Wrong input: %squantization_config.turbo is not supported yet");
     CHECK(true);
