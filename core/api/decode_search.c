@@ -5,24 +5,22 @@
 
 /* ---- search parameters --------------------------------------------------------------- */
 
-/* Quantization settings say how to search, not what to find. No collection is quantized, so they
- * have no effect, as in Qdrant; but they are checked. */
-static oct_status check_hints(oct_decoder *decoder, const oct_node *params)
+static oct_status get_quantization(oct_decoder *decoder, const oct_node *params,
+                                   oct_quantization_search *out)
 {
     oct_status status = OCT_OK;
-    bool flag, has;
-    double number;
+    bool has;
     oct_node quantization = oct_node_member(params, "quantization");
-    if (quantization.value) {
-        TRY(oct_expect(decoder, &quantization, OCT_JSON_OBJECT));
-        TRY(oct_get_bool(decoder, &quantization, "ignore", false, &flag));
-        TRY(oct_get_bool(decoder, &quantization, "rescore", false, &flag));
-        TRY(oct_get_f64(decoder, &quantization, "oversampling", &has, &number));
-        oct_node oversampling = oct_node_member(&quantization, "oversampling");
-        if (has && number < 1.0)
-            TRY(OCT_FAIL_AT(decoder, &oversampling, OCT_VALIDATION,
-                            "value %g invalid, must be 1.0 or larger", number));
-    }
+    if (!quantization.value) return OCT_OK;
+    TRY(oct_expect(decoder, &quantization, OCT_JSON_OBJECT));
+    TRY(oct_get_bool(decoder, &quantization, "ignore", false, &out->ignore));
+    out->has_rescore = oct_node_member(&quantization, "rescore").value != NULL;
+    TRY(oct_get_bool(decoder, &quantization, "rescore", false, &out->rescore));
+    TRY(oct_get_f64(decoder, &quantization, "oversampling", &has, &out->oversampling));
+    oct_node oversampling = oct_node_member(&quantization, "oversampling");
+    if (has && out->oversampling < 1.0)
+        TRY(OCT_FAIL_AT(decoder, &oversampling, OCT_VALIDATION,
+                        "value %g invalid, must be 1.0 or larger", out->oversampling));
 done:
     return status;
 }
@@ -55,7 +53,7 @@ static oct_status get_params(oct_decoder *decoder, const oct_node *body, oct_que
     TRY(oct_get_bool(decoder, &params, "exact", false, &out->exact));
     TRY(oct_get_bool(decoder, &params, "indexed_only", false, &out->indexed_only));
     TRY(oct_refuse(decoder, &params, "idf"));
-    TRY(check_hints(decoder, &params));
+    TRY(get_quantization(decoder, &params, &out->quantization));
     TRY(get_acorn(decoder, &params, &out->acorn));
 done:
     return status;

@@ -73,7 +73,8 @@ static uint64_t vectors_kib(const oct_collection_config *config, uint64_t points
 {
     uint64_t size = 0;
     for (uint32_t v = 0; v < config->vector_count; v++)
-        if (oct_config_has_graph(config, v)) size = MAX(size, config->vectors[v].size);
+        if (oct_config_has_graph(config, v) || oct_config_quantization(config, v))
+            size = MAX(size, config->vectors[v].size);
     return points * size * sizeof(float) / 1024;
 }
 
@@ -89,6 +90,23 @@ static bool lacks_graph(const oct_collection_config *config, const oct_view_entr
     if (!wants_graphs(config, alive)) return false;
     for (uint32_t v = 0; v < config->vector_count; v++)
         if (oct_config_has_graph(config, v) && !entry->sealed->vectors[v].graph) return true;
+    return false;
+}
+
+/* Are its quantized codes others than the config asks for? As Qdrant has it, segments get codes
+ * when they get graphs. */
+static bool lacks_codes(const oct_collection_config *config, const oct_view_entry *entry,
+                        uint32_t alive)
+{
+    for (uint32_t v = 0; v < config->vector_count; v++) {
+        const oct_quantization_config *wanted = oct_config_quantization(config, v);
+        const oct_quant *quant = entry->sealed->vectors[v].quant;
+        if (!wanted && quant) return true;
+        if (!wanted || !wants_graphs(config, alive)) continue;
+        if (!quant) return true;
+        oct_quant_params has = oct_quant_params_get(quant), asked = oct_quant_params_of(wanted);
+        if (!oct_quant_params_equal(&has, &asked)) return true;
+    }
     return false;
 }
 
@@ -143,7 +161,8 @@ static choice choose_merge(const oct_collection_config *config, const oct_view *
         return list;
     }
     for (uint32_t i = 0; i < list.count; i++)
-        if (lacks_graph(config, &view->entries[list.entries[i]], sizes[i]))
+        if (lacks_graph(config, &view->entries[list.entries[i]], sizes[i]) ||
+            lacks_codes(config, &view->entries[list.entries[i]], sizes[i]))
             return only(list.entries[i], sizes[i]);
     return (choice){ .count = 0 };
 }

@@ -22,6 +22,7 @@ typedef struct oct_flat {
      * (oct_container_touch has this shape). NULL when the rows need no such call. Any thread. */
     oct_status (*touch)(void *arg, const void *at, size_t bytes, oct_error *error);
     void *touch_arg;
+    const struct oct_quant *quant; /* small codes of the rows (index/quant.h), or NULL */
 } oct_flat;
 
 /* How one search is limited. All zero: no limits. */

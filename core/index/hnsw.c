@@ -298,7 +298,7 @@ oct_status oct_hnsw_open(const oct_alloc *alloc, const oct_flat *flat, const voi
                             : graph->header.entry;
     if (oct_hnsw_has_codes(graph))
         TRY(oct_codes_restore(flat->metric, flat->dim, graph->header.scale, &graph->space, error));
-    else if (flat->touch && flat->count > 0)
+    else if (flat->touch && flat->count > 0 && !flat->quant)
         TRY(flat->touch(flat->touch_arg, flat->rows,
                         (size_t)flat->count * flat->dim * sizeof(float), error));
     *out = graph;
@@ -320,6 +320,21 @@ uint64_t oct_hnsw_bytes(const oct_hnsw *graph) { return graph->layout.end; }
 oct_status oct_hnsw_write(const oct_hnsw *graph, const oct_hnsw_sink *sink, oct_error *error)
 {
     return sink->append(sink->self, graph->block, graph->layout.end, error);
+}
+
+oct_status oct_hnsw_write_bare(const oct_hnsw *graph, const oct_hnsw_sink *sink, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    hnsw_header header = graph->header;
+    size_t end = graph->layout.bias;
+    header.flags &= ~(uint32_t)HNSW_FLAG_CODES;
+    header.row_bytes = 0;
+    header.scale = 0;
+    header.crc = oct_hnsw_crc(&header, graph->block, end);
+    TRY(sink->append(sink->self, &header, sizeof header, error));
+    TRY(sink->append(sink->self, graph->block + sizeof header, end - sizeof header, error));
+done:
+    return status;
 }
 
 oct_hnsw_params oct_hnsw_graph_params(const oct_hnsw *graph)

@@ -40,6 +40,9 @@ typedef struct oct_hnsw_query {
     /* How many of the best walked points are scored exactly, as a multiple of the hits asked for;
      * 0 = our choice. Never more than ef points. Without codes it has no effect. */
     float oversampling;
+    /* For graphs over quantized codes (index/quant.h), which have these choices: */
+    bool ignore_codes; /* walk on the rows */
+    bool rescore;      /* else the answer carries estimates; without codes it has no effect */
     const uint64_t *allowed; /* bit per point: may be returned; NULL = all */
     const uint32_t *listed;  /* SCAN only: [allowed_count] those points, instead of `allowed` */
     /* Points allowed, or for a walk a good estimate. Much too large costs recall, much too small
@@ -121,6 +124,11 @@ typedef struct oct_hnsw_sink {
 uint64_t oct_hnsw_bytes(const oct_hnsw *graph);
 OCT_MUST_CHECK oct_status oct_hnsw_write(const oct_hnsw *graph, const oct_hnsw_sink *sink,
                                          oct_error *error);
+
+/* The same graph without its codes, to be opened beside quantized ones: flat.quant, on which it is
+ * then walked. */
+OCT_MUST_CHECK oct_status oct_hnsw_write_bare(const oct_hnsw *graph, const oct_hnsw_sink *sink,
+                                              oct_error *error);
 
 /* A graph over the section's bytes (64-byte aligned, borrowed as `flat` is) and the rows it was
  * built from. Everything is checked, so that a search needs no checks: CORRUPT says what is wrong.

@@ -96,6 +96,7 @@ oct_status oct_hnsw_builder_base(const oct_host *host, const oct_flat *flat,
     if (!builder->graph) TRY(oct_fail_nomem(error, "a graph builder"));
     builder->graph->alloc = host->alloc;
     builder->graph->flat = *flat;
+    builder->graph->flat.quant = NULL; /* a build measures more exactly than they can */
     builder->graph->header = *header;
     TRY(take(builder, &builder->members, oct_bits_words(flat->count), sizeof(uint64_t), error));
     if (flat->count > 0)

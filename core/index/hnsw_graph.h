@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "index/hnsw.h"
+#include "index/quant.h"
 #include "simd/codes.h"
 
 #define HNSW_NONE UINT32_MAX
@@ -161,7 +162,14 @@ static inline float oct_hnsw_score_unpack(int32_t score)
     return similarity;
 }
 
-/* What a walk goes towards: a code when the graph has codes, else floats. */
+/* Does a walk compare codes, quantized ones or the graph's own? */
+static inline bool oct_hnsw_walks_codes(const oct_hnsw *graph)
+{
+    return graph->flat.quant || oct_hnsw_has_codes(graph);
+}
+
+/* What a walk goes towards: a code when it compares codes (of quantized ones: a prepared query),
+ * else floats. */
 typedef struct hnsw_target {
     const uint8_t *code;
     const float *vector;

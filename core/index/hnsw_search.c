@@ -50,7 +50,7 @@ enum {
 
 /* One query on its way. */
 typedef struct search {
-    const oct_hnsw *graph;
+    const oct_hnsw *graph; /* without its quantized codes when they are to be ignored */
     const oct_hnsw_query *query;
     oct_hnsw_scratch *scratch;
     hnsw_target target;
@@ -74,8 +74,10 @@ static uint32_t ef_clamped(const search *s, double ef)
 
 static double rescore_wanted(const search *s, uint32_t limit)
 {
+    const oct_quant *quant = s->graph->flat.quant;
     double wanted = 1.5 * limit + (double)RESCORE_MORE;
-    if (s->query->oversampling > 0) wanted = (double)s->query->oversampling * limit;
+    if (quant) wanted = (double)oct_quant_rescored(quant, limit, s->query->oversampling);
+    else if (s->query->oversampling > 0) wanted = (double)s->query->oversampling * limit;
     return MAX(wanted, (double)limit);
 }
 
@@ -274,15 +276,25 @@ static oct_status walk(const search *s, oct_error *error)
     return OCT_OK;
 }
 
+/* The best of the pool with the similarities their scores stand for. */
+static void answer_scores(const search *s, oct_topk *best)
+{
+    const oct_hnsw_scratch *scratch = s->scratch;
+    const oct_quant *quant = s->graph->flat.quant;
+    for (uint32_t i = 0; i < MIN(best->limit, scratch->pool_count); i++) {
+        int32_t score = oct_hnsw_key_score(scratch->pool[i]);
+        float similarity = quant ? oct_quant_similarity(quant, scratch->code, score)
+                                 : oct_hnsw_score_unpack(score);
+        oct_topk_push(best, (oct_hit){ .score = similarity,
+                                       .offset = oct_hnsw_key_node(scratch->pool[i]) });
+    }
+}
+
 static oct_status answer(const search *s, oct_topk *best, oct_error *error)
 {
     oct_hnsw_scratch *scratch = s->scratch;
-    if (!oct_hnsw_has_codes(s->graph)) {
-        for (uint32_t i = 0; i < MIN(best->limit, scratch->pool_count); i++) {
-            uint64_t key = scratch->pool[i];
-            oct_topk_push(best, (oct_hit){ .score = oct_hnsw_score_unpack(oct_hnsw_key_score(key)),
-                                           .offset = oct_hnsw_key_node(key) });
-        }
+    if (!oct_hnsw_walks_codes(s->graph) || (s->graph->flat.quant && !s->query->rescore)) {
+        answer_scores(s, best);
         return OCT_OK;
     }
     double wanted = MIN(rescore_wanted(s, best->limit), (double)scratch->pool_count);
@@ -303,9 +315,12 @@ static oct_status prepare(search *s, uint32_t limit, oct_error *error)
     double share = 1;
     if (query->allowed) share = (double)query->allowed_count / (double)s->graph->header.inserted;
     double ef = MAX(query->ef, limit);
+    const oct_quant *quant = s->graph->flat.quant;
     bool wide = query->way == OCT_HNSW_WALK_ALL;
     if (query->way == OCT_HNSW_WALK_ALLOWED) wide = !query->allowed;
-    if (query->way == OCT_HNSW_SCAN) ef = rescore_wanted(s, limit);
+    if (quant && (query->rescore || query->oversampling > 0)) ef = MAX(ef, rescore_wanted(s, limit));
+    if (query->way == OCT_HNSW_SCAN)
+        ef = quant && !query->rescore ? (double)limit : rescore_wanted(s, limit);
     s->ef = ef_clamped(s, ef);
     s->ef_wide = wide ? ef_clamped(s, ef / MAX(MIN(share, 1.0), SHARE_MIN)) : 0;
     s->near_enough = MAX(s->graph->block_m * 3 / 4, 1u);
@@ -320,6 +335,17 @@ static oct_status prepare(search *s, uint32_t limit, oct_error *error)
     return oct_hnsw_scratch_prepare(s->scratch, s->graph, pool, gather, error);
 }
 
+/* Leave the quantized codes out. Walking on rows reads any of them, so all are touched first: an
+ * atomic load per block when they are verified already. */
+static oct_status ignore_codes(oct_hnsw *plain, oct_error *error)
+{
+    const oct_flat *flat = &plain->flat;
+    plain->flat.quant = NULL;
+    if (!flat->touch || oct_hnsw_has_codes(plain)) return OCT_OK;
+    return flat->touch(flat->touch_arg, flat->rows,
+                       (size_t)flat->count * flat->dim * sizeof(float), error);
+}
+
 oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
                            oct_hnsw_scratch *scratch, oct_topk *best, oct_error *error)
 {
@@ -328,12 +354,18 @@ oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
     scratch->cost = (oct_hnsw_cost){ 0 };
     if (graph->header.inserted == 0) return OCT_OK;
     ASSERT(query->way == OCT_HNSW_SCAN || !query->listed);
+    oct_hnsw plain = *graph;
+    if (query->ignore_codes && graph->flat.quant) {
+        s.graph = &plain;
+        TRY(ignore_codes(&plain, error));
+    }
     TRY(prepare(&s, best->limit, error));
     scratch->cancelled = query->cancelled;
     scratch->cancelled_arg = query->cancelled_arg;
     scratch->next_poll = 0;
     s.target = (hnsw_target){ .code = scratch->code, .vector = query->vector };
-    if (oct_hnsw_has_codes(graph))
+    if (s.graph->flat.quant) oct_quant_prepare(s.graph->flat.quant, query->vector, scratch->code);
+    else if (oct_hnsw_has_codes(graph))
         (void)oct_codes_encode_query(&graph->space, query->vector, scratch->code); /* no bias */
     TRY(walk(&s, error));
     TRY(answer(&s, best, error));

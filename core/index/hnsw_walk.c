@@ -89,6 +89,8 @@ oct_status oct_hnsw_scratch_prepare(oct_hnsw_scratch *scratch, const oct_hnsw *g
     larger.ef = MAX(scratch->ef, ef);
     larger.gather = MAX(scratch->gather, gather);
     larger.code_bytes = MAX(scratch->code_bytes, graph->header.row_bytes);
+    if (graph->flat.quant)
+        larger.code_bytes = MAX(larger.code_bytes, oct_quant_query_bytes(graph->flat.quant));
     if (larger.words == scratch->words && larger.ef == scratch->ef &&
         larger.gather == scratch->gather && larger.code_bytes == scratch->code_bytes)
         return OCT_OK;
@@ -108,6 +110,10 @@ oct_status oct_hnsw_scratch_prepare(oct_hnsw_scratch *scratch, const oct_hnsw *g
 void oct_hnsw_prefetch(const oct_hnsw *graph, const uint32_t *offsets, uint32_t count)
 {
     bool codes = oct_hnsw_has_codes(graph);
+    if (graph->flat.quant) {
+        oct_quant_prefetch(graph->flat.quant, offsets, count);
+        return;
+    }
     size_t stride = codes ? graph->header.row_bytes : graph->flat.dim * sizeof(float);
     size_t ahead = MIN(stride, (size_t)AHEAD_BYTES);
     const uint8_t *rows = codes ? graph->codes : (const uint8_t *)graph->flat.rows;
@@ -143,6 +149,10 @@ static void score_codes(const oct_hnsw *graph, const uint8_t *code, const uint32
 void oct_hnsw_score(const oct_hnsw *graph, hnsw_target target, const uint32_t *offsets,
                     uint32_t count, int32_t *scores)
 {
+    if (graph->flat.quant) {
+        oct_quant_score(graph->flat.quant, target.code, offsets, count, scores);
+        return;
+    }
     if (oct_hnsw_has_codes(graph)) {
         score_codes(graph, target.code, offsets, count, scores);
         return;

@@ -120,6 +120,15 @@ uint64_t oct_config_payload_m(const oct_collection_config *config, uint32_t inde
     return tenant ? oct_config_hnsw(config, index).m : 0;
 }
 
+const oct_quantization_config *oct_config_quantization(const oct_collection_config *config,
+                                                       uint32_t index)
+{
+    ASSERT(index < config->vector_count);
+    const oct_quantization_config *own = &config->vectors[index].quantization;
+    if (own->kind != OCT_QUANTIZATION_NONE) return own;
+    return config->quantization.kind != OCT_QUANTIZATION_NONE ? &config->quantization : NULL;
+}
+
 oct_optimizers_config oct_config_optimizers(const oct_collection_config *config)
 {
     oct_optimizers_config resolved = config->optimizers;
@@ -207,7 +216,8 @@ static bool vectors_equal(const oct_vector_params *a, const oct_vector_params *b
 {
     return oct_str_equal(a->name, b->name) && a->size == b->size && a->metric == b->metric &&
            a->on_disk == b->on_disk &&
-           settings_equal(oct_hnsw_settings, OCT_HNSW_SETTINGS, &a->hnsw, &b->hnsw);
+           settings_equal(oct_hnsw_settings, OCT_HNSW_SETTINGS, &a->hnsw, &b->hnsw) &&
+           oct_quantization_equal(&a->quantization, &b->quantization);
 }
 
 bool oct_config_equal(const oct_collection_config *a, const oct_collection_config *b)
@@ -223,6 +233,7 @@ bool oct_config_equal(const oct_collection_config *a, const oct_collection_confi
         return false;
     }
     return settings_equal(oct_hnsw_settings, OCT_HNSW_SETTINGS, &a->hnsw, &b->hnsw) &&
+           oct_quantization_equal(&a->quantization, &b->quantization) &&
            settings_equal(oct_optimizer_settings, OCT_OPTIMIZER_SETTINGS, &a->optimizers,
                           &b->optimizers) &&
            settings_equal(oct_collection_settings, OCT_COLLECTION_SETTINGS, a, b) &&

@@ -54,6 +54,10 @@ bool oct_config_has_graph(const oct_collection_config *config, uint32_t index);
 uint64_t oct_config_payload_m(const oct_collection_config *config, uint32_t index,
                               const oct_field_config *field);
 
+/* How vector `index` is quantized: its own setting, else the collection's; NULL when it is not. */
+const oct_quantization_config *oct_config_quantization(const oct_collection_config *config,
+                                                       uint32_t index);
+
 /* The optimizer settings, every member set but max_segment_size, memmap_threshold and
  * max_optimization_threads, which stay OCT_UNSET when not given. */
 oct_optimizers_config oct_config_optimizers(const oct_collection_config *config);

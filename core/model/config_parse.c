@@ -197,8 +197,7 @@ static oct_status parse_vector(const oct_json *object, oct_str name, oct_vector_
     TRY(parse_metric(object, &place, &out->metric, error));
     TRY(parse_setting(object, &on_disk, &place, out, error));
     TRY(parse_hnsw(object, place, &out->hnsw, error));
-    if (member_of(object, "quantization_config"))
-        TRY(fail_unsupported(&place, "quantization_config", error));
+    TRY(oct_quantization_parse(object, "vectors", name, &out->quantization, error));
     if (member_of(object, "multivector_config"))
         TRY(fail_unsupported(&place, "multivector_config", error));
     const oct_json *datatype = member_of(object, "datatype");
@@ -329,8 +328,6 @@ static oct_status refuse_unsupported(const oct_json *body, const record_place *t
                                      oct_error *error)
 {
     oct_status status = OCT_OK;
-    if (member_of(body, "quantization_config") || member_of(body, "quantization"))
-        TRY(fail_unsupported(top, "quantization_config", error));
     const oct_json *sparse;
     TRY(object_member(body, top, "sparse_vectors", &sparse, error));
     if (sparse && oct_json_count(sparse) > 0)
@@ -364,6 +361,7 @@ oct_status oct_config_parse(oct_arena *arena, const oct_json *body, oct_collecti
     TRY(parse_settings(body, oct_collection_settings + OCT_WAL_SETTINGS,
                        OCT_COLLECTION_SETTINGS - OCT_WAL_SETTINGS, &top, &config, error));
     TRY(parse_hnsw(body, top, &config.hnsw, error));
+    TRY(oct_quantization_parse(body, "", (oct_str){ NULL, 0 }, &config.quantization, error));
     const oct_json *wal;
     TRY(object_member(body, &top, "wal_config", &wal, error));
     if (wal)

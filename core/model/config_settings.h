@@ -5,6 +5,7 @@
 #ifndef OCTANT_MODEL_CONFIG_SETTINGS_H
 #define OCTANT_MODEL_CONFIG_SETTINGS_H
 
+#include "base/json.h"
 #include "octant/types.h"
 
 typedef struct oct_config_setting {
@@ -25,6 +26,15 @@ extern const oct_config_setting oct_optimizer_settings[OCT_OPTIMIZER_SETTINGS];
 /* Members of oct_collection_config: three of wal_config first, then those of the top level. */
 enum { OCT_WAL_SETTINGS = 3 };
 extern const oct_config_setting oct_collection_settings[OCT_COLLECTION_SETTINGS];
+
+/* config_quantization.c: the member `quantization_config` of `owner`, which is the body (prefix "")
+ * or a vector ("vectors"; `name` when it stands in a map). NONE when it is missing or null. */
+OCT_MUST_CHECK oct_status oct_quantization_parse(const oct_json *owner, const char *prefix,
+                                                 oct_str name, oct_quantization_config *out,
+                                                 oct_error *error);
+/* As it was given; the kind is not NONE. */
+void oct_quantization_write(oct_json_writer *writer, const oct_quantization_config *config);
+bool oct_quantization_equal(const oct_quantization_config *a, const oct_quantization_config *b);
 
 #define OCT_DELETED_THRESHOLD_DEFAULT 0.2
 

@@ -50,6 +50,10 @@ static void write_vector(oct_json_writer *writer, const oct_vector_params *vecto
     oct_json_key(writer, OCT_STR("distance"));
     oct_json_write_str(writer, oct_str_of(oct_metric_name(vector->metric)));
     if (any_hnsw_set(&vector->hnsw)) write_hnsw(writer, &vector->hnsw);
+    if (vector->quantization.kind != OCT_QUANTIZATION_NONE) {
+        oct_json_key(writer, OCT_STR("quantization_config"));
+        oct_quantization_write(writer, &vector->quantization);
+    }
     if (vector->on_disk != OCT_UNSET) {
         oct_json_key(writer, OCT_STR("on_disk"));
         oct_json_write_bool(writer, vector->on_disk != 0);
@@ -125,7 +129,8 @@ void oct_config_write(oct_json_writer *writer, const oct_collection_config *conf
     write_optimizers(writer, &optimizers, true);
     write_wal(writer, config);
     oct_json_key(writer, OCT_STR("quantization_config"));
-    oct_json_write_null(writer);
+    if (config->quantization.kind == OCT_QUANTIZATION_NONE) oct_json_write_null(writer);
+    else oct_quantization_write(writer, &config->quantization);
     write_metadata(writer, config);
     oct_json_end_object(writer);
 }
@@ -140,6 +145,10 @@ void oct_config_store(oct_json_writer *writer, const oct_collection_config *conf
     oct_json_key(writer, OCT_STR("optimizers_config"));
     write_optimizers(writer, &config->optimizers, false);
     write_wal(writer, config);
+    if (config->quantization.kind != OCT_QUANTIZATION_NONE) {
+        oct_json_key(writer, OCT_STR("quantization_config"));
+        oct_quantization_write(writer, &config->quantization);
+    }
     write_metadata(writer, config);
     oct_json_end_object(writer);
 }

@@ -165,6 +165,50 @@ static oct_status scan_rows(const search_job *job, const oct_sealed_vector *fiel
                               best, error);
 }
 
+/* Are the quantized codes of this field searched? Not for an exact answer. */
+static bool uses_codes(const search_job *job, const oct_sealed_vector *field)
+{
+    return field->quant && !job->query->exact && !job->query->quantization.ignore;
+}
+
+/* Does its graph walk on codes for this query, quantized or its own? */
+static bool searches_codes(const search_job *job, const oct_sealed_vector *field)
+{
+    if (!field->graph) return false;
+    return field->quant ? uses_codes(job, field) : oct_hnsw_graph_params(field->graph).codes;
+}
+
+static bool rescores(const search_job *job, const oct_sealed_vector *field)
+{
+    const oct_quantization_search *asked = &job->query->quantization;
+    if (!field->quant || asked->has_rescore) return asked->rescore;
+    oct_quant_params params = oct_quant_params_get(field->quant);
+    return oct_quant_rescores(&params);
+}
+
+/* 0: not given, or there are no codes. */
+static float oversampling(const search_job *job, const oct_sealed_vector *field)
+{
+    const double most = (double)OCT_LIMIT_MAX;
+    return uses_codes(job, field) ? (float)MIN(job->query->quantization.oversampling, most) : 0.0f;
+}
+
+static oct_status scan(search_job *job, const oct_sealed_vector *field,
+                       const oct_selection *selection, oct_topk *best, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const uint64_t *bits = selection->bits;
+    if (!uses_codes(job, field)) return scan_rows(job, field, selection, best, error);
+    if (selection->list) TRY(list_to_bits(job, field, selection, &bits, error));
+    const oct_quant_request request = { .vector = job->vector,
+                                        .rescore = rescores(job, field),
+                                        .oversampling = oversampling(job, field),
+                                        .limits = { .allowed = bits } };
+    TRY(oct_quant_scan(&field->flat, &request, &job->selecting.work, best, error));
+done:
+    return status;
+}
+
 static oct_status find_best(search_job *job, const oct_sealed_vector *field,
                             const oct_selection *selection, const oct_plan *plan, oct_topk *best,
                             oct_error *error)
@@ -173,10 +217,13 @@ static oct_status find_best(search_job *job, const oct_sealed_vector *field,
     oct_hnsw_query query = { .way = OCT_HNSW_SCAN,
                              .vector = job->vector,
                              .ef = plan->ef,
+                             .ignore_codes = !uses_codes(job, field),
+                             .rescore = rescores(job, field),
+                             .oversampling = oversampling(job, field),
                              .allowed = selection->bits,
                              .listed = selection->list,
                              .allowed_count = selection->count };
-    if (plan->way == OCT_PLAN_SCAN) return scan_rows(job, field, selection, best, error);
+    if (plan->way == OCT_PLAN_SCAN) return scan(job, field, selection, best, error);
     ASSERT(job->reading->scratch);
     if (plan->way != OCT_PLAN_SCAN_CODES) {
         query.way = plan->way == OCT_PLAN_WALK_ALL ? OCT_HNSW_WALK_ALL : OCT_HNSW_WALK_ALLOWED;
@@ -209,18 +256,18 @@ static oct_status search_sealed(search_job *job, uint32_t index, const oct_selec
     bool excluding = job->has_excluded && job->excluded.entry == index;
     uint32_t wanted = MIN(job->rank.limit + (excluding ? 1 : 0), selection->count);
     const oct_hnsw *graph = field->graph;
+    double by_code = MAX((double)wanted, (double)oversampling(job, field) * wanted);
     bool linked = false;
     bool may_walk = graph && job->selecting.program && !job->query->exact &&
                     !oct_plan_is_small(job->reading->config, job->v, selection->count);
-    if (may_walk)
-        TRY(find_links(job, field, selection, &linked, error));
+    if (may_walk) TRY(find_links(job, field, selection, &linked, error));
     const oct_plan_facts facts = { .has_graph = graph != NULL,
-                                   .has_codes = graph && oct_hnsw_graph_params(graph).codes,
+                                   .has_codes = searches_codes(job, field),
                                    .points = graph ? oct_hnsw_point_count(graph) : 0,
                                    .filtered = job->selecting.program != NULL,
                                    .linked = linked,
                                    .selected = selection->count,
-                                   .wanted = wanted };
+                                   .wanted = (uint32_t)MIN(by_code, (double)selection->count) };
     oct_plan plan = oct_plan_search(job->reading->config, job->v, job->query, &facts);
     if (plan.way == OCT_PLAN_SKIP) return OCT_OK;
     oct_hit *hits;

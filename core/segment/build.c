@@ -5,7 +5,8 @@
  * Every section of the file is a stage; most emit the same thing for every point, in id order, and
  * stop between points when the budget is spent. A graph stage first copies the vector's rows side
  * by side into memory (the price: those rows in memory while their graph is built), then builds
- * in steps, then writes. A merge starts its graph from the source with the most points.
+ * in steps, then writes; a stage of quantized codes does the same. A merge starts its graph from
+ * the source with the most points.
  *
  * Rejected: building graphs on the half-written file through a view (not every vfs has views). */
 #include "segment/build.h"
@@ -57,6 +58,7 @@ struct oct_build {
     oct_hnsw_builder *graph_builder;
     oct_segment_links links;
     bool links_wanted; /* of any vector */
+    oct_quant_builder *quant_builder;
     oct_sealed *sealed;
     bool done;
 };
@@ -329,6 +331,8 @@ static void free_graph(oct_build *build, uint32_t v)
 {
     oct_hnsw_builder_destroy(build->graph_builder);
     build->graph_builder = NULL;
+    oct_quant_builder_destroy(build->quant_builder);
+    build->quant_builder = NULL;
     oct_free(build->alloc, build->rows, build->rows ? rows_bytes(build, v) : 0);
     build->rows = NULL;
     oct_free(build->alloc, build->row_present, build->row_present ? present_bytes(build) : 0);
@@ -366,7 +370,7 @@ static const oct_hnsw_reuse *choose_reuse(const oct_build *build, uint32_t v, ui
 }
 
 /* The rows that were gathered. */
-static oct_flat flat_of(const oct_build *build, uint32_t v)
+static oct_flat gathered(const oct_build *build, uint32_t v)
 {
     const oct_vector_params *params = &build->request.config->vectors[v];
     return (oct_flat){ .kernels = build->request.kernels,
@@ -382,7 +386,7 @@ static oct_flat flat_of(const oct_build *build, uint32_t v)
 static oct_status begin_graph(oct_build *build, uint32_t v, oct_error *error)
 {
     oct_hnsw_config config = oct_config_hnsw(build->request.config, v);
-    oct_flat flat = flat_of(build, v);
+    oct_flat flat = gathered(build, v);
     uint64_t ef_construct = config.m > 0 ? config.ef_construct : (uint64_t)LEAST_EF_CONSTRUCT;
     oct_hnsw_params wanted = {
         .m = (uint32_t)MIN(MAX(config.m, OCT_HNSW_M_MIN), OCT_HNSW_M_MAX),
@@ -411,7 +415,9 @@ static oct_status step_graph(oct_build *build, uint32_t v, uint64_t budget_ns, b
     if (!*done) return OCT_OK;
     oct_hnsw_builder_finish(build->graph_builder, &graph);
     oct_hnsw_sink sink = { append_graph, build->writer };
-    TRY(oct_hnsw_write(graph, &sink, error));
+    if (oct_config_quantization(build->request.config, v))
+        TRY(oct_hnsw_write_bare(graph, &sink, error));
+    else TRY(oct_hnsw_write(graph, &sink, error));
 done:
     oct_hnsw_destroy(graph);
     if (*done || status != OCT_OK) free_graph(build, v);
@@ -422,7 +428,7 @@ static oct_status step_links(oct_build *build, uint32_t v, uint64_t budget_ns, b
                              oct_error *error)
 {
     oct_status status = OCT_OK;
-    const oct_flat flat = flat_of(build, v);
+    const oct_flat flat = gathered(build, v);
     const oct_hnsw_sink sink = { append_graph, build->writer };
     *done = false;
     if (!oct_segment_links_begun(&build->links))
@@ -430,6 +436,31 @@ static oct_status step_links(oct_build *build, uint32_t v, uint64_t budget_ns, b
                                     build->request.schema->fields, &flat, error));
     TRY(oct_segment_links_step(&build->links, budget_ns, &sink, done, error));
 done:
+    if (*done || status != OCT_OK) free_graph(build, v);
+    return status;
+}
+
+/* ---- quantized codes ------------------------------------------------------------------ */
+
+static oct_status step_quant(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,
+                             oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_quant *quant = NULL;
+    const oct_quantization_config *config = oct_config_quantization(build->request.config, v);
+    if (!build->quant_builder) {
+        oct_flat flat = gathered(build, v);
+        oct_quant_params params = oct_quant_params_of(config);
+        TRY(oct_quant_builder_create(build->request.host, &flat, &params, &build->quant_builder,
+                                     error));
+    }
+    *done = oct_quant_build_step(build->quant_builder, budget_ns);
+    if (!*done) return OCT_OK;
+    quant = oct_quant_builder_finish(build->quant_builder);
+    oct_hnsw_sink sink = { append_graph, build->writer };
+    TRY(oct_quant_write(quant, &sink, error));
+done:
+    oct_quant_destroy(quant);
     if (*done || status != OCT_OK) free_graph(build, v);
     return status;
 }
@@ -480,6 +511,8 @@ static oct_status plan_stages(oct_build *build, oct_error *error)
     for (uint32_t v = 0; v < build->request.config->vector_count; v++) {
         TRY(add_stage(build, OCT_SECTION_VECTORS, v, emit_row, error));
         if (!all_present(build, v)) TRY(add_stage(build, OCT_SECTION_PRESENT, v, NULL, error));
+        if (build->request.graphs && oct_config_quantization(build->request.config, v))
+            TRY(add_stage(build, OCT_SECTION_QUANT, v, gather_row, error));
         if (wants_graph(build, v)) TRY(add_stage(build, OCT_SECTION_GRAPH, v, gather_row, error));
         if (!wants_links(build, v)) continue;
         TRY(add_stage(build, OCT_SECTION_LINKS, v, gather_row, error));
@@ -510,7 +543,8 @@ static oct_status begin_stage(oct_build *build, const stage *now, oct_error *err
     oct_status status = OCT_OK;
     build->at_point = 0;
     TRY(oct_container_begin(build->writer, now->kind, now->index, error));
-    if (now->kind == OCT_SECTION_GRAPH || now->kind == OCT_SECTION_LINKS)
+    if (now->kind == OCT_SECTION_GRAPH || now->kind == OCT_SECTION_LINKS ||
+        now->kind == OCT_SECTION_QUANT)
         TRY(begin_rows(build, now->index, error));
     build->stage_open = true;
 done:
@@ -538,6 +572,8 @@ static oct_status step_stage(oct_build *build, uint64_t deadline_ns, bool *done,
         TRY(step_graph(build, now->index, left, done, error));
     if (now->kind == OCT_SECTION_LINKS && *done)
         TRY(step_links(build, now->index, left, done, error));
+    if (now->kind == OCT_SECTION_QUANT && *done)
+        TRY(step_quant(build, now->index, left, done, error));
 done:
     return status;
 }
@@ -681,6 +717,7 @@ float oct_build_progress(const oct_build *build)
         oct_hnsw_builder_progress(build->graph_builder, &inserted, &total);
         share = total ? (float)inserted / (float)total : 1;
     }
+    if (build->quant_builder) share = oct_quant_builder_progress(build->quant_builder);
     return ((float)build->at_stage + share) / (float)build->stage_count;
 }
 

@@ -19,7 +19,7 @@ typedef struct oct_build_request {
     uint32_t source_count;
     const char *directory; /* outlives the build */
     uint64_t number;       /* of the new file */
-    bool graphs;           /* build graphs (of vectors whose config allows them) */
+    bool graphs;           /* build graphs and quantized codes (of vectors whose config asks) */
 } oct_build_request;
 
 /* Plan: collects and sorts the ids. NOMEM. */

@@ -8,7 +8,8 @@
  * ids, numbers first. VERSIONS u64[points]. PAYLOAD_END u64[points], never falling; the payload of
  * point i is PAYLOADS[end(i-1) .. end(i)). VECTORS(v) f32[points][size]; absent points have zero
  * rows. PRESENT(v): one bit per point in whole u64 words, unused bits zero. GRAPH(v): see
- * index/hnsw.c. FIELD(f): see index/field.c.
+ * index/hnsw.c. QUANT(v): see index/quant_codes.h; with it, GRAPH(v) has no codes of its own.
+ * FIELD(f): see index/field.c.
  *
  * A file is valid for a collection when its vectors are those of the config, in order. Payload
  * indexes are derived data: what the file lacks, oct_fields_create builds. */
@@ -244,6 +245,11 @@ static oct_status load_vector(oct_sealed *segment, const oct_sealed_open_request
                                .touch = touch_rows,
                                .touch_arg = segment->container };
     TRY(load_present(segment, v, error));
+    if (oct_container_has(segment->container, OCT_SECTION_QUANT, v)) {
+        TRY(oct_container_load(segment->container, OCT_SECTION_QUANT, v, &at, &bytes, error));
+        TRY(oct_quant_open(segment->host->alloc, &vector->flat, at, bytes, &vector->quant, error));
+        vector->flat.quant = vector->quant;
+    }
     if (!oct_container_has(segment->container, OCT_SECTION_GRAPH, v)) return OCT_OK;
     TRY(oct_container_load(segment->container, OCT_SECTION_GRAPH, v, &at, &bytes, error));
     TRY(oct_hnsw_open(segment->host->alloc, &vector->flat, at, bytes, &vector->graph, error));
@@ -269,8 +275,10 @@ oct_status oct_sealed_row(const oct_sealed *segment, uint32_t offset, uint32_t v
 static void destroy(oct_sealed *segment)
 {
     const oct_alloc *alloc = segment->host->alloc;
-    for (uint32_t v = 0; segment->vectors && v < segment->vector_count; v++)
+    for (uint32_t v = 0; segment->vectors && v < segment->vector_count; v++) {
         oct_hnsw_destroy(segment->vectors[v].graph);
+        oct_quant_destroy(segment->vectors[v].quant);
+    }
     oct_free(alloc, segment->vectors, segment->vector_count * sizeof(oct_sealed_vector));
     oct_free(alloc, segment->fields,
              segment->fields ? segment->field_count * sizeof(oct_sealed_field) : 0);

@@ -14,6 +14,7 @@
 #include "index/field.h"
 #include "index/flat.h"
 #include "index/hnsw.h"
+#include "index/quant.h"
 #include "octant/host.h"
 #include "octant/types.h"
 #include "store/container.h"
@@ -30,12 +31,14 @@ enum oct_section {
     OCT_SECTION_PRESENT,     /* bit per point: has it; missing when all have */
     OCT_SECTION_GRAPH,       /* of one vector; missing when it was not indexed */
     OCT_SECTION_FIELD,       /* one payload index */
-    OCT_SECTION_LINKS        /* of one vector, within payload blocks; beside its graph */
+    OCT_SECTION_LINKS,       /* of one vector, within payload blocks; beside its graph */
+    OCT_SECTION_QUANT        /* codes of one vector; missing when it is not quantized */
 };
 
 typedef struct oct_sealed_vector {
-    oct_flat flat;
-    oct_hnsw *graph; /* NULL: search it exactly */
+    oct_flat flat;    /* flat.quant is `quant` */
+    oct_quant *quant; /* NULL: not quantized */
+    oct_hnsw *graph;  /* NULL: search it exactly */
 } oct_sealed_vector;
 
 typedef struct oct_sealed_field {

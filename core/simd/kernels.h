@@ -18,7 +18,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { OCT_KERNELS_MAX = 4 }; /* most tables any one target can run */
+enum {
+    OCT_KERNELS_MAX = 4,  /* most tables any one target can run */
+    OCT_PACKED_ALIGN = 16 /* bytes of quantized rows come in multiples of it */
+};
+
+/* What the bits of a packed row mean. */
+typedef struct oct_packing {
+    uint32_t bits;    /* of one value: 1, 2 or 4 */
+    int8_t table[16]; /* [1 << bits] */
+} oct_packing;
 
 typedef struct oct_kernels {
     const char *name; /* "scalar", "sse2", "avx2", "avx512", "neon" or "wasm128" */
@@ -38,6 +47,20 @@ typedef struct oct_kernels {
 
     /* dot_u7i8 of one vector with four, sharing the loads of a: a sixth to a third faster. */
     void (*dot_u7i8_x4)(const uint8_t *a, const int8_t *const b[4], size_t n, int32_t out[4]);
+
+    /* The kernels of quantized rows; n is a multiple of OCT_PACKED_ALIGN.
+     * Exact sum of |a[i] - b[i]| of bytes. */
+    int32_t (*l1_u8)(const uint8_t *a, const uint8_t *b, size_t n);
+
+    /* The bits in which the n bytes of `row` differ from each of `count` planes [count][n], those
+     * of plane p counted 2^p times. count is 1..8. */
+    int32_t (*hamming)(const uint8_t *planes, const uint8_t *row, size_t n, uint32_t count);
+
+    /* Exact sum of a[i] * b[i] where b is packed: byte k of the n of `row` holds, from its lowest
+     * bits on, the values k, n + k, 2n + k, ... as places in a table. a[] lies in 0..127 and is
+     * n * 8 / bits long. */
+    int32_t (*dot_packed)(const uint8_t *a, const uint8_t *row, size_t n,
+                          const oct_packing *packing);
 } oct_kernels;
 
 /* The best table this CPU can run, or the one called `force` (NULL and "" mean best).

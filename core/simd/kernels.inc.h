@@ -188,6 +188,8 @@ static void dot_u7i8_x4(const uint8_t *a, const int8_t *const b[4], size_t n, in
     }
 }
 
+#include "simd/kernels_codes.inc.h"
+
 #define VEC_TEXT_(isa) #isa
 #define VEC_TEXT(isa) VEC_TEXT_(isa)
 
@@ -201,4 +203,7 @@ const oct_kernels VEC_PASTE(oct_kernels, VEC_ISA) = {
     .dot_f32_x4 = dot_f32_x4,
     .dot_u7i8 = dot_u7i8,
     .dot_u7i8_x4 = dot_u7i8_x4,
+    .l1_u8 = l1_u8,
+    .hamming = hamming,
+    .dot_packed = dot_packed,
 };

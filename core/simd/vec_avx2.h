@@ -57,4 +57,40 @@ static inline int32_t vi_sum(vi v)
     return _mm_cvtsi128_si32(_mm_add_epi32(w, _mm_shuffle_epi32(w, 0xb1)));
 }
 
+/* Bytes and packed codes (kernels_codes.inc.h). */
+typedef __m256i vb;
+static inline vb vb_load(const uint8_t *p)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+static inline vb vb_load_part(const uint8_t *p, size_t count)
+{
+    __m256i low = _mm256_zextsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)p));
+    return count ? low : _mm256_setzero_si256();
+}
+static inline vb vb_table(const int8_t table[16])
+{
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)table));
+}
+static inline vb vb_field(vb v, int shift, uint8_t mask)
+{
+    __m256i down = _mm256_srl_epi16(v, _mm_cvtsi32_si128(shift));
+    return _mm256_and_si256(down, _mm256_set1_epi8((char)mask));
+}
+static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t table[16])
+{
+    (void)table; /* it is in `first` */
+    __m256i pairs = _mm256_maddubs_epi16(a, _mm256_shuffle_epi8(first, index));
+    return vi_add(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+static inline vi vi_l1(vi sum, vb a, vb b) { return vi_add(sum, _mm256_sad_epu8(a, b)); }
+static inline vi vi_hamming(vi sum, vb a, vb b)
+{
+    static const int8_t bits[16] = { 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4 };
+    __m256i v = _mm256_xor_si256(a, b);
+    __m256i low = _mm256_shuffle_epi8(vb_table(bits), vb_field(v, 0, 15));
+    __m256i high = _mm256_shuffle_epi8(vb_table(bits), vb_field(v, 4, 15));
+    return vi_add(sum, _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256()));
+}
+
 #endif

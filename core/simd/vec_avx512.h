@@ -48,4 +48,36 @@ static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
 }
 static inline int32_t vi_sum(vi v) { return _mm512_reduce_add_epi32(v); }
 
+/* Bytes and packed codes (kernels_codes.inc.h). Bits are counted by shuffling a table of nibbles:
+ * VPOPCNTDQ is missing on the first CPUs with VNNI, and rows are waited for anyway. */
+typedef __m512i vb;
+static inline vb vb_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
+static inline vb vb_load_part(const uint8_t *p, size_t count)
+{
+    return _mm512_maskz_loadu_epi8((UINT64_C(1) << count) - 1, p);
+}
+static inline vb vb_table(const int8_t table[16])
+{
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)table));
+}
+static inline vb vb_field(vb v, int shift, uint8_t mask)
+{
+    __m512i down = _mm512_srl_epi16(v, _mm_cvtsi32_si128(shift));
+    return _mm512_and_si512(down, _mm512_set1_epi8((char)mask));
+}
+static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t table[16])
+{
+    (void)table; /* it is in `first` */
+    return _mm512_dpbusd_epi32(sum, a, _mm512_shuffle_epi8(first, index));
+}
+static inline vi vi_l1(vi sum, vb a, vb b) { return vi_add(sum, _mm512_sad_epu8(a, b)); }
+static inline vi vi_hamming(vi sum, vb a, vb b)
+{
+    static const int8_t bits[16] = { 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4 };
+    __m512i v = _mm512_xor_si512(a, b);
+    __m512i low = _mm512_shuffle_epi8(vb_table(bits), vb_field(v, 0, 15));
+    __m512i high = _mm512_shuffle_epi8(vb_table(bits), vb_field(v, 4, 15));
+    return _mm512_dpbusd_epi32(sum, _mm512_add_epi8(low, high), _mm512_set1_epi8(1));
+}
+
 #endif

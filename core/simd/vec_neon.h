@@ -45,4 +45,37 @@ static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
 }
 static inline int32_t vi_sum(vi v) { return vaddvq_s32(v); }
 
+/* Bytes and packed codes (kernels_codes.inc.h). */
+typedef uint8x16_t vb;
+static inline vb vb_load(const uint8_t *p) { return vld1q_u8(p); }
+static inline vb vb_load_part(const uint8_t *p, size_t count)
+{
+    return count ? vld1q_u8(p) : vdupq_n_u8(0);
+}
+static inline vb vb_table(const int8_t table[16])
+{
+    return vreinterpretq_u8_s8(vld1q_s8(table));
+}
+static inline vb vb_field(vb v, int shift, uint8_t mask)
+{
+    return vandq_u8(vshlq_u8(v, vdupq_n_s8((int8_t)-shift)), vdupq_n_u8(mask));
+}
+static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t table[16])
+{
+    (void)table; /* it is in `first` */
+    int8x16_t x = vreinterpretq_s8_u8(a);
+    int8x16_t y = vreinterpretq_s8_u8(vqtbl1q_u8(first, index));
+    int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(y));
+    return vpadalq_s16(sum, vmlal_s8(low, vget_high_s8(x), vget_high_s8(y)));
+}
+static inline vi vi_add_bytes(vi sum, uint8x16_t v)
+{
+    return vi_add(sum, vreinterpretq_s32_u32(vpaddlq_u16(vpaddlq_u8(v))));
+}
+static inline vi vi_l1(vi sum, vb a, vb b) { return vi_add_bytes(sum, vabdq_u8(a, b)); }
+static inline vi vi_hamming(vi sum, vb a, vb b)
+{
+    return vi_add_bytes(sum, vcntq_u8(veorq_u8(a, b)));
+}
+
 #endif

@@ -30,4 +30,18 @@ static inline vi vi_add(vi a, vi b) { return a + b; }
 static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b) { return sum + *a * *b; }
 static inline int32_t vi_sum(vi v) { return v; }
 
+/* Bytes and packed codes (kernels_codes.inc.h). */
+typedef uint8_t vb;
+static inline vb vb_load(const uint8_t *p) { return *p; }
+static inline vb vb_load_part(const uint8_t *p, size_t count) { return count ? *p : 0; }
+static inline vb vb_table(const int8_t table[16]) { return (uint8_t)table[0]; }
+static inline vb vb_field(vb v, int shift, uint8_t mask) { return (uint8_t)(v >> shift & mask); }
+static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t table[16])
+{
+    (void)first; /* the other sets keep the table in a register */
+    return sum + a * table[index];
+}
+static inline vi vi_l1(vi sum, vb a, vb b) { return sum + (a < b ? b - a : a - b); }
+static inline vi vi_hamming(vi sum, vb a, vb b) { return sum + __builtin_popcount(a ^ b); }
+
 #endif

@@ -50,4 +50,44 @@ static inline int32_t vi_sum(vi v)
     return _mm_cvtsi128_si32(_mm_add_epi32(v, _mm_shuffle_epi32(v, 0xb1)));
 }
 
+/* Bytes and packed codes (kernels_codes.inc.h). There is no byte shuffle before SSSE3, so table
+ * lookups go through memory. */
+typedef __m128i vb;
+static inline vb vb_load(const uint8_t *p)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+static inline vb vb_load_part(const uint8_t *p, size_t count)
+{
+    return count ? vb_load(p) : vi_zero();
+}
+static inline vb vb_table(const int8_t table[16])
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)table);
+}
+static inline vb vb_field(vb v, int shift, uint8_t mask)
+{
+    return _mm_and_si128(_mm_srl_epi16(v, _mm_cvtsi32_si128(shift)), _mm_set1_epi8((char)mask));
+}
+static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t table[16])
+{
+    uint8_t places[16], bytes[16];
+    int8_t values[16];
+    (void)first;
+    _mm_storeu_si128((__m128i *)(void *)places, index);
+    _mm_storeu_si128((__m128i *)(void *)bytes, a);
+    for (int i = 0; i < 16; i++) values[i] = table[places[i]];
+    return vi_dot(sum, bytes, values);
+}
+static inline vi vi_l1(vi sum, vb a, vb b) { return vi_add(sum, _mm_sad_epu8(a, b)); }
+static inline vi vi_hamming(vi sum, vb a, vb b)
+{
+    const __m128i ones = _mm_set1_epi8(0x55), pairs = _mm_set1_epi8(0x33);
+    __m128i v = _mm_xor_si128(a, b);
+    v = _mm_sub_epi8(v, _mm_and_si128(_mm_srli_epi16(v, 1), ones));
+    v = _mm_add_epi8(_mm_and_si128(v, pairs), _mm_and_si128(_mm_srli_epi16(v, 2), pairs));
+    v = _mm_and_si128(_mm_add_epi8(v, _mm_srli_epi16(v, 4)), _mm_set1_epi8(0x0f));
+    return vi_add(sum, _mm_sad_epu8(v, _mm_setzero_si128()));
+}
+
 #endif

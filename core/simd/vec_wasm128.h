@@ -48,4 +48,38 @@ static inline int32_t vi_sum(vi v)
     return wasm_i32x4_extract_lane(v, 0) + wasm_i32x4_extract_lane(v, 1);
 }
 
+/* Bytes and packed codes (kernels_codes.inc.h). */
+typedef v128_t vb;
+static inline vb vb_load(const uint8_t *p) { return wasm_v128_load(p); }
+static inline vb vb_load_part(const uint8_t *p, size_t count)
+{
+    return count ? wasm_v128_load(p) : wasm_i32x4_const_splat(0);
+}
+static inline vb vb_table(const int8_t table[16]) { return wasm_v128_load(table); }
+static inline vb vb_field(vb v, int shift, uint8_t mask)
+{
+    return wasm_v128_and(wasm_u8x16_shr(v, (uint32_t)shift), wasm_i8x16_splat((int8_t)mask));
+}
+static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t table[16])
+{
+    (void)table; /* it is in `first` */
+    v128_t v = wasm_i8x16_swizzle(first, index);
+    sum = vi_add(sum, wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16(a),
+                                           wasm_i16x8_extend_low_i8x16(v)));
+    return vi_add(sum, wasm_i32x4_dot_i16x8(wasm_u16x8_extend_high_u8x16(a),
+                                            wasm_i16x8_extend_high_i8x16(v)));
+}
+static inline vi vi_add_bytes(vi sum, v128_t v)
+{
+    return vi_add(sum, wasm_u32x4_extadd_pairwise_u16x8(wasm_u16x8_extadd_pairwise_u8x16(v)));
+}
+static inline vi vi_l1(vi sum, vb a, vb b)
+{
+    return vi_add_bytes(sum, wasm_v128_or(wasm_u8x16_sub_sat(a, b), wasm_u8x16_sub_sat(b, a)));
+}
+static inline vi vi_hamming(vi sum, vb a, vb b)
+{
+    return vi_add_bytes(sum, wasm_i8x16_popcnt(wasm_v128_xor(a, b)));
+}
+
 #endif

@@ -2,7 +2,7 @@
  *
  * segment_fuzz.c - libFuzzer target: a damaged sealed segment is opened, then searched.
  *
- * Once, a small database with a graph, payload indexes and two vectors is made through the API.
+ * Once, a small database with graphs, payload indexes and quantized vectors is made by the API.
  * The input is edits to its segment file: one byte of flags, then records of u16 place, u8 value,
  * u8 how (set, xor, add, cut the file there). Flag 1 makes the checksums right afterwards, so that
  * the damage reaches the loaders of ids, payloads, indexes and graphs. Then the database is
@@ -44,9 +44,9 @@ static void upsert(oct_db *db, uint32_t i)
 {
     char body[512];
     snprintf(body, sizeof body,
-             "{\"points\":[{\"id\":%u,\"vector\":{\"a\":[%u,%u,3,1]%s},\"payload\":"
-             "{\"n\":%u,\"k\":\"w%u\",\"f\":%u.5,\"b\":%s}}]}",
-             i, i % 17, i % 5, i % 3 ? ",\"b\":[1,2]" : "", i % 9, i % 7, i % 11,
+             "{\"points\":[{\"id\":%u,\"vector\":{\"a\":[%u,%u,3,1],\"c\":[%u,1,%u]%s},"
+             "\"payload\":{\"n\":%u,\"k\":\"w%u\",\"f\":%u.5,\"b\":%s}}]}",
+             i, i % 17, i % 5, i % 13, i % 23, i % 3 ? ",\"b\":[1,2]" : "", i % 9, i % 7, i % 11,
              i % 2 ? "true" : "false");
     ask(db, "PUT", "/collections/c/points", body);
 }
@@ -82,7 +82,11 @@ static void make_files(void)
     ASSERT(sim_open(&world, NULL) == OCT_OK);
     ask(world.db, "PUT", "/collections/c",
         "{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Cosine\"},"
-        "\"b\":{\"size\":2,\"distance\":\"Manhattan\"}},\"hnsw_config\":{\"m\":4},"
+        "\"b\":{\"size\":2,\"distance\":\"Manhattan\",\"quantization_config\":"
+        "{\"binary\":{\"encoding\":\"two_bits\",\"query_encoding\":\"scalar4bits\"}}},"
+        "\"c\":{\"size\":3,\"distance\":\"Euclid\","
+        "\"quantization_config\":{\"scalar\":{\"type\":\"int8\",\"quantile\":0.9}}}},"
+        "\"hnsw_config\":{\"m\":4},"
         "\"optimizers_config\":{\"indexing_threshold\":1}}");
     static const char *const indexes[][2] = {
         { "n", "integer" }, { "k", "keyword" }, { "f", "float" }, { "b", "bool" }
@@ -123,6 +127,13 @@ static void ask_all(oct_db *db)
         "{\"query\":[1,2,3,4],\"using\":\"a\",\"limit\":20,\"with_payload\":true,"
         "\"with_vector\":true}",
         "{\"query\":[1,2],\"using\":\"b\",\"limit\":9}",
+        "{\"query\":[1,2,3],\"using\":\"c\",\"limit\":9}",
+        "{\"query\":[1,2,3],\"using\":\"c\",\"limit\":9,\"params\":{\"quantization\":"
+        "{\"rescore\":true,\"oversampling\":2}}}",
+        "{\"query\":[1,2,3],\"using\":\"c\",\"limit\":9,\"params\":{\"quantization\":"
+        "{\"ignore\":true}}}",
+        "{\"query\":9,\"using\":\"c\",\"limit\":300,\"filter\":{\"must\":{\"key\":\"n\","
+        "\"range\":{\"gt\":1}}}}",
         "{\"query\":7,\"using\":\"a\",\"filter\":{\"must\":{\"key\":\"n\",\"range\":{\"gt\":3}}}}",
         "{\"query\":[1,2,3,4],\"using\":\"a\",\"params\":{\"exact\":true},\"filter\":"
         "{\"should\":[{\"key\":\"k\",\"match\":{\"value\":\"w3\"}},"

@@ -271,11 +271,13 @@ static void change_index(model *from, model_collection *after, model_change *cha
 static void create_collection(model_collection *after, model_change *change, uint32_t number)
 {
     set_path(change, "PUT", number, "");
-    put(change, "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Dot\"},"
-                "\"b\":{\"size\":3,\"distance\":\"Euclid\"}},"
+    put(change, "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Dot\"%s},"
+                "\"b\":{\"size\":3,\"distance\":\"Euclid\"%s}},"
                 "\"hnsw_config\":{\"m\":4,\"ef_construct\":8,\"full_scan_threshold\":10,"
                 "\"payload_m\":%u},\"optimizers_config\":{\"indexing_threshold\":%u,"
                 "\"vacuum_min_vector_number\":100,\"deleted_threshold\":0.1}}",
+        number ? "" : ",\"quantization_config\":{\"scalar\":{\"type\":\"int8\"}}",
+        number ? "" : ",\"quantization_config\":{\"binary\":{\"encoding\":\"two_bits\"}}",
         number ? 0 : 3, number ? 4 : 1);
     if (after->exists) change->expected = OCT_CONFLICT;
     after->exists = true;

@@ -278,6 +278,7 @@ static bool same_queries(checking *now, bool exact, oct_status *status)
                         .using_vector = { dot ? "a" : "b", 1 },
                         .hnsw_ef = OCT_UNSET,
                         .exact = exact,
+                        .quantization = { .has_rescore = true, .rescore = true },
                         .limit = QUERY_LIMIT,
                         .with_payload = { .mode = OCT_SELECT_ALL },
                         .with_vector = { .mode = OCT_SELECT_ALL } };

@@ -353,10 +353,6 @@ TEST(what_is_missing_is_said)
 {
 #define MISSING(what) "Wrong input: " what " is not supported yet"
     check_refused("{\"sparse_vectors\":{\"s\":{}}}", OCT_BAD_INPUT, MISSING("sparse_vectors"));
-    check_refused("{\"quantization_config\":{\"scalar\":{\"type\":\"int8\"}}}", OCT_BAD_INPUT,
-                  MISSING("quantization_config"));
-    check_refused(VECTOR("\"quantization_config\":{}"), OCT_BAD_INPUT,
-                  MISSING("vectors.quantization_config"));
     check_refused("{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Dot\","
                   "\"multivector_config\":{}}}}",
                   OCT_BAD_INPUT, MISSING("vectors.a.multivector_config"));

@@ -52,6 +52,7 @@ typedef struct query_world_request {
     bool graphs;
     bool indexed; /* payload indexes on n and g */
     bool whole;   /* nothing deleted, replaced or absent */
+    const char *quantization; /* quantization_config of the collection; NULL: none */
 } query_world_request;
 
 static inline void must(oct_status status, const oct_error *error)
@@ -227,8 +228,10 @@ static inline void world_config(query_world *world, const query_world_request *r
     snprintf(text, sizeof text,
              "{\"vectors\":{\"a\":{\"size\":%" PRIu32 ",\"distance\":\"%s\"},"
              "\"b\":{\"size\":3,\"distance\":\"%s\"}},"
-             "\"hnsw_config\":{\"full_scan_threshold\":10,\"ef_construct\":40}}",
-             request->dim, request->metric, request->metric);
+             "\"hnsw_config\":{\"full_scan_threshold\":10,\"ef_construct\":40},"
+             "\"quantization_config\":%s}",
+             request->dim, request->metric, request->metric,
+             request->quantization ? request->quantization : "null");
     must(oct_arena_array(&world->config_arena, 1, sizeof *config, &config, &error), &error);
     must(oct_config_parse(&world->config_arena, model_json(&world->config_arena, text), config,
                           &error),

@@ -99,6 +99,14 @@ typedef struct oct_acorn {
     double max_selectivity; /* 0..1; 0.4 when not given */
 } oct_acorn;
 
+/* How a quantized vector is searched (API: params.quantization). */
+typedef struct oct_quantization_search {
+    bool ignore;         /* search the originals */
+    bool has_rescore;    /* false: the kind of the codes decides */
+    bool rescore;        /* score the best by code again on the originals */
+    double oversampling; /* >= 1: so many times limit are rescored; 0 = not given */
+} oct_quantization_search;
+
 typedef struct oct_query {
     oct_query_kind kind;
     const float *vector; /* [vector_count] */
@@ -110,6 +118,7 @@ typedef struct oct_query {
     bool exact;
     bool indexed_only;
     oct_acorn acorn;
+    oct_quantization_search quantization;
     bool has_score_threshold;
     float score_threshold;
     uint64_t limit; /* >= 1 */

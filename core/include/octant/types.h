@@ -128,12 +128,61 @@ typedef struct oct_hnsw_config {   /* each OCT_UNSET when not given */
     uint64_t payload_m;
 } oct_hnsw_config;
 
+typedef enum oct_quantization_kind {
+    OCT_QUANTIZATION_NONE, /* not given */
+    OCT_QUANTIZATION_SCALAR,
+    OCT_QUANTIZATION_PRODUCT,
+    OCT_QUANTIZATION_BINARY,
+    OCT_QUANTIZATION_TURBO,
+    OCT_QUANTIZATION_COUNT
+} oct_quantization_kind;
+
+typedef enum oct_binary_encoding {
+    OCT_BINARY_ONE_BIT,
+    OCT_BINARY_TWO_BITS,
+    OCT_BINARY_ONE_AND_HALF_BITS
+} oct_binary_encoding;
+
+typedef enum oct_query_encoding {
+    OCT_QUERY_ENCODING_DEFAULT, /* as the stored codes */
+    OCT_QUERY_ENCODING_BINARY,  /* the same */
+    OCT_QUERY_ENCODING_SCALAR4BITS,
+    OCT_QUERY_ENCODING_SCALAR8BITS
+} oct_query_encoding;
+
+typedef enum oct_turbo_bits {
+    OCT_TURBO_BITS1,
+    OCT_TURBO_BITS1_5,
+    OCT_TURBO_BITS2,
+    OCT_TURBO_BITS4
+} oct_turbo_bits;
+
+typedef enum oct_placement {
+    OCT_PLACEMENT_COLD,
+    OCT_PLACEMENT_CACHED,
+    OCT_PLACEMENT_PINNED
+} oct_placement;
+
+/* How small codes of a vector are made. What was not given, or does not belong to the kind, is
+ * OCT_UNSET (NaN). */
+typedef struct oct_quantization_config {
+    oct_quantization_kind kind;
+    float quantile;          /* SCALAR: 0.5..1 of |x|; default 1, the whole range */
+    uint64_t compression;    /* PRODUCT: 4, 8, 16, 32 or 64 */
+    uint64_t encoding;       /* BINARY: oct_binary_encoding; default ONE_BIT */
+    uint64_t query_encoding; /* BINARY: oct_query_encoding; default DEFAULT */
+    uint64_t bits;           /* TURBO: oct_turbo_bits; default BITS4 */
+    uint64_t always_ram;     /* 0, 1 */
+    uint64_t memory;         /* oct_placement */
+} oct_quantization_config;
+
 typedef struct oct_vector_params {
     oct_str name; /* "" = the unnamed vector */
     uint32_t size;
     oct_metric metric;
     uint64_t on_disk;     /* 0, 1, OCT_UNSET */
     oct_hnsw_config hnsw; /* overrides of the collection's */
+    oct_quantization_config quantization; /* instead of the collection's */
 } oct_vector_params;
 
 typedef struct oct_optimizers_config { /* OCT_UNSET / NaN when not given */
@@ -167,6 +216,7 @@ typedef struct oct_collection_config {
     uint32_t vector_count;
     bool single_vector; /* given as one object (the unnamed vector), not as a map */
     oct_hnsw_config hnsw;
+    oct_quantization_config quantization; /* of vectors that have none of their own */
     oct_optimizers_config optimizers;
     uint64_t wal_capacity_mb, wal_segments_ahead, wal_retain_closed;
     uint64_t shard_number, replication_factor, write_consistency_factor; /* echoed; one node */
