@@ -42,7 +42,8 @@ bool oct_config_equal(const oct_collection_config *a, const oct_collection_confi
 uint32_t oct_config_find_vector(const oct_collection_config *config, oct_str name);
 
 /* The graph settings of vector `index`: its own, then the collection's, then the defaults. Every
- * member is set (payload_m is m when it was not given). */
+ * member is set (payload_m is m when it was not given). m is 0, no graph, for multivectors, which
+ * are compared one by one, and for sparse vectors, which have an index of their own. */
 oct_hnsw_config oct_config_hnsw(const oct_collection_config *config, uint32_t index);
 
 /* The optimizer settings, every member set but max_segment_size, memmap_threshold and
@@ -51,6 +52,8 @@ oct_optimizers_config oct_config_optimizers(const oct_collection_config *config)
 
 /* "Cosine", ... */
 const char *oct_metric_name(oct_metric metric);
+/* "float32", ... */
+const char *oct_datatype_name(oct_datatype datatype);
 
 /* ---- payload indexes -------------------------------------------------------------------- */
 

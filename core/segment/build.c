@@ -47,12 +47,13 @@ struct oct_build {
     stage *stages;
     uint32_t stage_count, stage_capacity, at_stage, at_point;
     bool stage_open;
-    uint64_t payload_end;
+    uint64_t payload_end, vector_end;
     oct_field_builder **fields; /* [schema->count] */
     oct_arena scratch;          /* one parsed payload */
     float *rows;                /* of the vector whose graph is built */
     uint64_t *row_present;
     oct_hnsw_builder *graph_builder;
+    oct_sparse_builder *sparse; /* of the vector whose index is built */
     oct_sealed *sealed;
     bool done;
 };
@@ -73,13 +74,17 @@ static oct_status payload_of(const oct_build *build, uint32_t point, oct_str *ou
     return OCT_OK;
 }
 
-static oct_status row_of(const oct_build *build, uint32_t point, uint32_t v, const float **out,
-                         oct_error *error)
+/* Its values are NULL when the point has none. */
+static oct_status vector_of(const oct_build *build, uint32_t point, uint32_t v,
+                            oct_named_vector *out, oct_error *error)
 {
     const item *it = &build->items[point];
     const oct_view_entry *source = &build->sources[it->source];
-    if (source->sealed) return oct_sealed_row(source->sealed, it->offset, v, out, error);
-    *out = oct_memory_vector(source->memory, oct_memory_slot(source->memory, it->offset), v);
+    if (source->sealed) return oct_sealed_vector_at(source->sealed, it->offset, v, out, error);
+    const float *at =
+        oct_memory_vector(source->memory, oct_memory_slot(source->memory, it->offset), v);
+    *out = (oct_named_vector){ .values = NULL };
+    if (at) *out = oct_layout_vector(&build->request.config->vectors[v], at);
     return OCT_OK;
 }
 
@@ -226,15 +231,57 @@ static oct_status emit_zeros(oct_build *build, size_t bytes, oct_error *error)
     return status;
 }
 
+/* The rows of a dense vector or multivector. */
 static oct_status emit_row(oct_build *build, uint32_t point, oct_error *error)
 {
     uint32_t v = build->stages[build->at_stage].index;
-    size_t bytes = build->request.config->vectors[v].size * sizeof(float);
-    const float *row = NULL;
-    oct_status status = row_of(build, point, v, &row, error);
+    const oct_vector_params *params = &build->request.config->vectors[v];
+    oct_named_vector vector;
+    oct_status status = vector_of(build, point, v, &vector, error);
     if (status != OCT_OK) return status;
-    return row ? oct_container_append(build->writer, row, bytes, error)
-               : emit_zeros(build, bytes, error);
+    if (vector.values)
+        return oct_container_append(build->writer, vector.values, vector.count * sizeof(float),
+                                    error);
+    if (params->kind == OCT_VECTOR_MULTI) return OCT_OK;
+    return emit_zeros(build, params->size * sizeof(float), error);
+}
+
+/* Where the rows of a multivector, or the values of a sparse one, end. */
+static oct_status emit_vector_end(oct_build *build, uint32_t point, oct_error *error)
+{
+    oct_named_vector vector;
+    oct_status status =
+        vector_of(build, point, build->stages[build->at_stage].index, &vector, error);
+    if (status != OCT_OK) return status;
+    if (point == 0) build->vector_end = 0;
+    if (vector.values)
+        build->vector_end += vector.kind == OCT_VECTOR_MULTI ? vector.rows : vector.count;
+    return emit_u64(build, build->vector_end, error);
+}
+
+/* A sparse vector's dimensions and values, and the former to the index's first pass. */
+static oct_status emit_sparse(oct_build *build, uint32_t point, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_named_vector vector;
+    TRY(vector_of(build, point, build->stages[build->at_stage].index, &vector, error));
+    if (!vector.values) return OCT_OK;
+    size_t bytes = vector.count * sizeof(float);
+    TRY(oct_container_append(build->writer, vector.indices, bytes, error));
+    TRY(oct_container_append(build->writer, vector.values, bytes, error));
+    TRY(oct_sparse_builder_count(build->sparse, &vector, error));
+done:
+    return status;
+}
+
+/* The second pass of the index. */
+static oct_status gather_sparse(oct_build *build, uint32_t point, oct_error *error)
+{
+    oct_named_vector vector;
+    oct_status status =
+        vector_of(build, point, build->stages[build->at_stage].index, &vector, error);
+    if (status == OCT_OK && vector.values) oct_sparse_builder_add(build->sparse, point, &vector);
+    return status;
 }
 
 /* Copy a row beside the others for the graph. */
@@ -242,12 +289,12 @@ static oct_status gather_row(oct_build *build, uint32_t point, oct_error *error)
 {
     uint32_t v = build->stages[build->at_stage].index;
     size_t size = build->request.config->vectors[v].size;
-    const float *row = NULL;
-    oct_status status = row_of(build, point, v, &row, error);
+    oct_named_vector vector;
+    oct_status status = vector_of(build, point, v, &vector, error);
     if (status != OCT_OK) return status;
     float *target = build->rows + (size_t)point * size;
-    if (row)
-        memcpy(target, row, size * sizeof(float));
+    if (vector.values)
+        memcpy(target, vector.values, size * sizeof(float));
     else
         memset(target, 0, size * sizeof(float));
     return OCT_OK;
@@ -270,7 +317,7 @@ static oct_status write_meta(oct_build *build, oct_error *error)
     for (uint32_t v = 0; v < config->vector_count; v++) {
         TRY(oct_buf_append_str(&meta, config->vectors[v].name, error));
         TRY(oct_buf_append_u32(&meta, config->vectors[v].size, error));
-        TRY(oct_buf_append_u32(&meta, (uint32_t)config->vectors[v].metric, error));
+        TRY(oct_buf_append_u32(&meta, oct_sealed_form(&config->vectors[v]), error));
     }
     for (uint32_t f = 0; f < schema->count; f++) {
         TRY(oct_buf_append_str(&meta, schema->fields[f].key, error));
@@ -294,6 +341,11 @@ static oct_status write_present(oct_build *build, uint32_t v, oct_error *error)
     }
 done:
     return status;
+}
+
+static oct_status append_section(void *self, const void *source, size_t bytes, oct_error *error)
+{
+    return oct_container_append(self, source, bytes, error);
 }
 
 static oct_status write_field(oct_build *build, uint32_t f, oct_error *error)
@@ -382,11 +434,6 @@ static oct_status begin_graph(oct_build *build, uint32_t v, oct_error *error)
                                    error);
 }
 
-static oct_status append_graph(void *self, const void *source, size_t bytes, oct_error *error)
-{
-    return oct_container_append(self, source, bytes, error);
-}
-
 static oct_status step_graph(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,
                              oct_error *error)
 {
@@ -396,7 +443,7 @@ static oct_status step_graph(oct_build *build, uint32_t v, uint64_t budget_ns, b
     TRY(oct_hnsw_build_step(build->graph_builder, budget_ns, done, error));
     if (!*done) return OCT_OK;
     oct_hnsw_builder_finish(build->graph_builder, &graph);
-    oct_hnsw_sink sink = { append_graph, build->writer };
+    oct_hnsw_sink sink = { append_section, build->writer };
     TRY(oct_hnsw_write(graph, &sink, error));
 done:
     oct_hnsw_destroy(graph);
@@ -422,11 +469,35 @@ static bool wants_graph(const oct_build *build, uint32_t v)
     return build->request.graphs && oct_config_hnsw(build->request.config, v).m > 0;
 }
 
+static oct_status write_sparse(oct_build *build, oct_error *error)
+{
+    oct_status status =
+        oct_sparse_builder_write(build->sparse, append_section, build->writer, error);
+    oct_sparse_builder_destroy(build->sparse);
+    build->sparse = NULL;
+    return status;
+}
+
 static bool all_present(const oct_build *build, uint32_t v)
 {
     for (uint32_t i = 0; i < build->count; i++)
         if (!has_row(build, i, v)) return false;
     return true;
+}
+
+static oct_status plan_vector(oct_build *build, uint32_t v, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_vector_kind kind = build->request.config->vectors[v].kind;
+    bool sparse = kind == OCT_VECTOR_SPARSE;
+    if (kind != OCT_VECTOR_DENSE)
+        TRY(add_stage(build, OCT_SECTION_ENDS, v, emit_vector_end, error));
+    TRY(add_stage(build, OCT_SECTION_VECTORS, v, sparse ? emit_sparse : emit_row, error));
+    if (sparse) TRY(add_stage(build, OCT_SECTION_SPARSE, v, gather_sparse, error));
+    if (!all_present(build, v)) TRY(add_stage(build, OCT_SECTION_PRESENT, v, NULL, error));
+    if (wants_graph(build, v)) TRY(add_stage(build, OCT_SECTION_GRAPH, v, gather_row, error));
+done:
+    return status;
 }
 
 static oct_status plan_stages(oct_build *build, oct_error *error)
@@ -440,11 +511,8 @@ static oct_status plan_stages(oct_build *build, oct_error *error)
     TRY(add_stage(build, OCT_SECTION_PAYLOADS, 0, emit_payload, error));
     for (uint32_t f = 0; f < build->request.schema->count; f++)
         TRY(add_stage(build, OCT_SECTION_FIELD, f, NULL, error));
-    for (uint32_t v = 0; v < build->request.config->vector_count; v++) {
-        TRY(add_stage(build, OCT_SECTION_VECTORS, v, emit_row, error));
-        if (!all_present(build, v)) TRY(add_stage(build, OCT_SECTION_PRESENT, v, NULL, error));
-        if (wants_graph(build, v)) TRY(add_stage(build, OCT_SECTION_GRAPH, v, gather_row, error));
-    }
+    for (uint32_t v = 0; v < build->request.config->vector_count; v++)
+        TRY(plan_vector(build, v, error));
 done:
     return status;
 }
@@ -471,6 +539,9 @@ static oct_status begin_stage(oct_build *build, const stage *now, oct_error *err
     build->at_point = 0;
     TRY(oct_container_begin(build->writer, now->kind, now->index, error));
     if (now->kind == OCT_SECTION_GRAPH) TRY(begin_rows(build, now->index, error));
+    if (now->emit == emit_sparse)
+        TRY(oct_sparse_builder_create(build->alloc, &build->sparse, error));
+    if (now->kind == OCT_SECTION_SPARSE) TRY(oct_sparse_builder_arrange(build->sparse, error));
     build->stage_open = true;
 done:
     return status;
@@ -491,6 +562,7 @@ static oct_status step_stage(oct_build *build, uint64_t deadline_ns, bool *done,
     if (now->kind == OCT_SECTION_META) TRY(write_meta(build, error));
     if (now->kind == OCT_SECTION_PRESENT) TRY(write_present(build, now->index, error));
     if (now->kind == OCT_SECTION_FIELD) TRY(write_field(build, now->index, error));
+    if (now->kind == OCT_SECTION_SPARSE && *done) TRY(write_sparse(build, error));
     if (now->kind == OCT_SECTION_GRAPH && *done) {
         uint64_t time = host->monotonic_ns(host->self);
         uint64_t left = deadline_ns > time ? deadline_ns - time : 0;
@@ -663,6 +735,7 @@ void oct_build_destroy(oct_build *build)
     const oct_alloc *alloc = build->alloc;
     if (build->at_stage < build->stage_count)
         free_graph(build, build->stages[build->at_stage].index);
+    oct_sparse_builder_destroy(build->sparse);
     oct_container_abandon(build->writer);
     if (build->sealed) { /* finished but not taken */
         oct_sealed_doom(build->sealed);

@@ -14,6 +14,8 @@
 #include "index/field.h"
 #include "index/flat.h"
 #include "index/hnsw.h"
+#include "index/multi.h"
+#include "index/sparse.h"
 #include "octant/host.h"
 #include "octant/types.h"
 #include "store/container.h"
@@ -29,12 +31,20 @@ enum oct_section {
     OCT_SECTION_VECTORS,     /* f32 rows of one vector */
     OCT_SECTION_PRESENT,     /* bit per point: has it; missing when all have */
     OCT_SECTION_GRAPH,       /* of one vector; missing when it was not indexed */
-    OCT_SECTION_FIELD        /* one payload index */
+    OCT_SECTION_FIELD,       /* one payload index */
+    OCT_SECTION_ENDS = 20,   /* u64 per point: where its rows or values of one vector end */
+    OCT_SECTION_SPARSE       /* the inverted index of one sparse vector */
 };
 
 typedef struct oct_sealed_vector {
-    oct_flat flat;
+    oct_vector_params params; /* name (into the meta section), form, size, metric, datatype */
+    oct_flat flat;   /* multivectors: rows of all points, but count and present are of points;
+                      * sparse vectors: only count and present */
     oct_hnsw *graph; /* NULL: search it exactly */
+    const uint64_t *ends;   /* multi: [count] rows; sparse: [count] values */
+    const uint32_t *values; /* sparse: per point its dimensions, then its values (f32) */
+    uint32_t filled;        /* sparse: points that have a value */
+    oct_sparse sparse;
 } oct_sealed_vector;
 
 typedef struct oct_sealed_field {
@@ -82,6 +92,9 @@ void oct_sealed_doom(oct_sealed *segment);
 /* "directory/s-<number>"; path has room for OCT_PATH_BYTES_MAX and a NUL. */
 void oct_sealed_path(char *path, const char *directory, uint64_t number);
 
+/* Metric, form and datatype of a vector as the meta section has them. */
+uint32_t oct_sealed_form(const oct_vector_params *params);
+
 oct_point_id oct_sealed_id(const oct_sealed *segment, uint32_t offset);
 /* The offset of an id, or UINT32_MAX. */
 uint32_t oct_sealed_find(const oct_sealed *segment, oct_point_id id);
@@ -90,9 +103,10 @@ uint32_t oct_sealed_lower_bound(const oct_sealed *segment, oct_point_id id);
 /* The payload text ("" = none), verified. CORRUPT. */
 OCT_MUST_CHECK oct_status oct_sealed_payload(const oct_sealed *segment, uint32_t offset,
                                              oct_str *out, oct_error *error);
-/* The row of vector v, verified; NULL when the point has none. CORRUPT. */
-OCT_MUST_CHECK oct_status oct_sealed_row(const oct_sealed *segment, uint32_t offset, uint32_t v,
-                                         const float **out, oct_error *error);
+/* Vector v of a point, verified and borrowed; its values are NULL when it has none. CORRUPT. */
+OCT_MUST_CHECK oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset,
+                                               uint32_t v, oct_named_vector *out,
+                                               oct_error *error);
 
 /* ---- the open payload indexes of a segment, for one schema --------------------------- */
 

@@ -68,3 +68,11 @@ void oct_metric_preprocess(const oct_kernels *kernels, oct_metric metric, float 
     float length = sqrtf(length2);
     for (size_t i = 0; i < n; i++) vector[i] /= length;
 }
+
+void oct_metric_prepare(const oct_kernels *kernels, const oct_vector_params *params, float *values,
+                        size_t count)
+{
+    if (params->kind == OCT_VECTOR_SPARSE) return;
+    for (size_t at = 0; at < count; at += params->size)
+        oct_metric_preprocess(kernels, params->metric, values + at, params->size);
+}

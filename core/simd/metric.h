@@ -38,4 +38,9 @@ float oct_metric_threshold(oct_metric metric, float score_threshold);
  * twice changes nothing. The other metrics leave it alone. */
 void oct_metric_preprocess(const oct_kernels *kernels, oct_metric metric, float *vector, size_t n);
 
+/* The same for all rows of a vector with these params (a dense one has one), `count` floats in all.
+ * Sparse vectors stay as they are. */
+void oct_metric_prepare(const oct_kernels *kernels, const oct_vector_params *params, float *values,
+                        size_t count);
+
 #endif
