@@ -8,29 +8,24 @@
 
 #include <math.h>
 
-#include "simd/metric.h"
-
 enum { CANCEL_DISTANCES = 1024 }; /* distances between two looks at `cancelled` */
 
-/* The best similarity of one row of the query to `rows` rows. */
+/* The best similarity of one row of the query to `rows` rows of floats. */
 static float best_of(const oct_flat *flat, const float *query, const float *values, uint32_t rows)
 {
     size_t dim = flat->dim;
     float best = -INFINITY;
     uint32_t i = 0;
     bool dot = flat->metric == OCT_METRIC_COSINE || flat->metric == OCT_METRIC_DOT;
-    for (; dot && i + 4 <= rows; i += 4) {
+    for (; dot && flat->datatype != OCT_DATATYPE_UINT8 && i + 4 <= rows; i += 4) {
         const float *four[4];
         float scores[4];
         for (uint32_t j = 0; j < 4; j++) four[j] = values + (i + j) * dim;
         flat->kernels->dot_f32_x4(query, four, dim, scores);
         for (uint32_t j = 0; j < 4; j++) best = MAX(best, scores[j]);
     }
-    for (; i < rows; i++) {
-        float score = oct_metric_similarity(flat->kernels, flat->metric, query, values + i * dim,
-                                            dim);
-        best = MAX(best, score);
-    }
+    for (; i < rows; i++)
+        best = MAX(best, oct_flat_similarity(flat, query, values + i * dim));
     return best;
 }
 
@@ -41,6 +36,21 @@ float oct_multi_similarity(const oct_flat *flat, const oct_multi_query *query, c
     for (uint32_t i = 0; i < query->rows; i++)
         sum += best_of(flat, query->values + (size_t)i * flat->dim, values, rows);
     return sum == sum ? sum : -INFINITY; /* infinities of both signs met */
+}
+
+/* The similarity to rows [row, row + rows) as they are stored. */
+static float score_rows(const oct_flat *flat, const oct_multi_query *query, size_t row,
+                        uint32_t rows)
+{
+    float sum = 0;
+    if (flat->rows) return oct_multi_similarity(flat, query, flat->rows + row * flat->dim, rows);
+    for (uint32_t i = 0; i < query->rows; i++) {
+        float best = -INFINITY;
+        for (uint32_t j = 0; j < rows; j++)
+            best = MAX(best, oct_flat_score(flat, query->values + (size_t)i * flat->dim, row + j));
+        sum += best;
+    }
+    return sum == sum ? sum : -INFINITY;
 }
 
 oct_status oct_multi_scan(const oct_multi *multi, const oct_multi_query *query,
@@ -54,11 +64,8 @@ oct_status oct_multi_scan(const oct_multi *multi, const oct_multi_query *query,
         if (limits->allowed && !oct_bits_get(limits->allowed, i)) continue;
         uint64_t start = i ? multi->ends[i - 1] : 0;
         uint32_t rows = (uint32_t)(multi->ends[i] - start);
-        const float *values = flat->rows + (size_t)start * flat->dim;
-        if (flat->touch)
-            TRY(flat->touch(flat->touch_arg, values, (size_t)rows * flat->dim * sizeof(float),
-                            error));
-        float score = oct_multi_similarity(flat, query, values, rows);
+        TRY(oct_flat_touch(flat, (size_t)start, rows, error));
+        float score = score_rows(flat, query, (size_t)start, rows);
         (void)oct_topk_push(best, (oct_hit){ score, i }); /* it knows better */
         distances += (uint64_t)rows * query->rows;
         if (distances < CANCEL_DISTANCES) continue;

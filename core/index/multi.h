@@ -23,7 +23,7 @@ typedef struct oct_multi_query {
     uint32_t rows;       /* >= 1 */
 } oct_multi_query;
 
-/* The similarity of a query and `rows` rows (>= 1) of `flat`'s form. */
+/* The similarity of a query and `rows` rows (>= 1) of numbers that `flat` could hold. */
 float oct_multi_similarity(const oct_flat *flat, const oct_multi_query *query, const float *values,
                            uint32_t rows);
 

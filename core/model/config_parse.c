@@ -243,8 +243,6 @@ static oct_status parse_vector(const oct_json *object, oct_str name, oct_vector_
         TRY(fail_unsupported(&place, "quantization_config", error));
     TRY(parse_multivector(object, &place, &out->kind, error));
     TRY(parse_datatype(object, &place, &out->datatype, &out->has_datatype, error));
-    if (out->datatype != OCT_DATATYPE_FLOAT32)
-        TRY(fail_unsupported(&place, "datatype other than float32", error));
 done:
     return status;
 }

@@ -52,7 +52,7 @@ static oct_status fill_vectors(const oct_reading *reading, uint64_t mask, oct_lo
     for (uint32_t v = 0; v < config->vector_count; v++) {
         if (!((mask >> v) & 1)) continue;
         oct_named_vector vector;
-        TRY(oct_entry_vector(entry, at.offset, v, &vector, error));
+        TRY(oct_entry_vector(entry, at.offset, v, reading->arena, &vector, error));
         if (!vector.values) continue;
         vector.name = config->vectors[v].name; /* the config outlives the segment */
         vectors[point->vector_count++] = vector;

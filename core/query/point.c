@@ -50,7 +50,7 @@ oct_status oct_read_point(const oct_reading *reading, oct_location location, oct
                        .previous = OCT_SLOT_NONE };
     TRY(oct_entry_payload(entry, location.offset, &out->payload, error));
     for (uint32_t v = 0; v < reading->config->vector_count; v++) {
-        TRY(oct_entry_vector(entry, location.offset, v, &vectors[v], error));
+        TRY(oct_entry_vector(entry, location.offset, v, reading->arena, &vectors[v], error));
         if (vectors[v].values) out->present |= UINT64_C(1) << v;
     }
     TRY(join_vectors(reading, vectors, out, error));

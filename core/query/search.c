@@ -52,7 +52,7 @@ static oct_status find_point(oct_search_job *job, oct_error *error)
     }
     job->has_excluded = true;
     TRY(oct_entry_vector(&reading->view->entries[job->excluded.entry], job->excluded.offset, job->v,
-                         &job->vector, error));
+                         reading->arena, &job->vector, error));
     if (!job->vector.values)
         TRY(oct_fail(error, OCT_NOT_FOUND, "Vector with name \"%.*s\" for point not found",
                      (int)name.bytes, name.bytes ? name.at : ""));
@@ -69,17 +69,12 @@ static oct_status find_vector_field(oct_search_job *job, oct_error *error)
                     oct_str_shown(name, OCT_VECTOR_NAME_BYTES_MAX), name.bytes ? name.at : "");
 }
 
-/* Which vector field, and the query's vector as the stored ones are. */
-static oct_status prepare_vector(oct_search_job *job, oct_error *error)
+/* Which vector field, and a given vector as the stored ones are. */
+static oct_status prepare_given(oct_search_job *job, oct_error *error)
 {
     oct_status status = OCT_OK;
     const oct_reading *reading = job->reading;
     const oct_query *query = job->query;
-    if (query->kind == OCT_QUERY_POINT) {
-        TRY(find_vector_field(job, error));
-        TRY(find_point(job, error));
-        goto done; /* stored vectors are prepared already */
-    }
     oct_named_vector vector = { .name = query->using_vector,
                                 .values = query->vector,
                                 .count = query->vector_count,
@@ -98,6 +93,27 @@ done:
     return status;
 }
 
+/* The query's vector, as its metric wants it. */
+static oct_status prepare_vector(oct_search_job *job, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_reading *reading = job->reading;
+    float *copy;
+    if (job->query->kind == OCT_QUERY_POINT) {
+        TRY(find_vector_field(job, error));
+        TRY(find_point(job, error));
+    } else {
+        TRY(prepare_given(job, error));
+    }
+    if (!oct_metric_query_differs(oct_search_params(job))) return OCT_OK;
+    TRY(oct_arena_array(reading->arena, job->vector.count, sizeof *copy, &copy, error));
+    memcpy(copy, job->vector.values, job->vector.count * sizeof *copy);
+    oct_metric_prepare_query(reading->kernels, oct_search_params(job), copy, job->vector.count);
+    job->vector.values = copy;
+done:
+    return status;
+}
+
 /* ---- segments ------------------------------------------------------------------------ */
 
 static void search_memory(oct_search_job *job, uint32_t index, const oct_selection *selection)
@@ -107,14 +123,13 @@ static void search_memory(oct_search_job *job, uint32_t index, const oct_selecti
         return;
     }
     const oct_view_entry *entry = &job->reading->view->entries[index];
-    uint32_t dim = job->reading->config->vectors[job->v].size;
+    const oct_flat form = oct_search_rows(job);
     for (uint32_t i = 0; i < entry->count; i++) {
         if (!oct_selection_has(selection, i) || oct_search_excludes(job, index, i)) continue;
         const oct_slot *slot = oct_memory_slot(entry->memory, i);
         const float *row = oct_memory_vector(entry->memory, slot, job->v);
         if (!row) continue;
-        float score = oct_metric_similarity(job->reading->kernels, metric_of(job),
-                                            job->vector.values, row, dim);
+        float score = oct_flat_similarity(&form, job->vector.values, row);
         oct_search_offer(job, score, (oct_location){ index, i });
     }
 }

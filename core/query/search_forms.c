@@ -112,9 +112,7 @@ static bool score(const oct_search_job *job, const oct_named_vector *vector, flo
         *out = oct_sparse_probe_dot(&job->probe, vector);
         return *out > 0.0f || *out < 0.0f;
     }
-    const oct_flat form = { .kernels = job->reading->kernels,
-                            .dim = params->size,
-                            .metric = params->metric };
+    const oct_flat form = oct_search_rows(job);
     const oct_multi_query query = multi_query(job);
     *out = oct_multi_similarity(&form, &query, vector->values, vector->rows);
     return true;
@@ -142,10 +140,11 @@ typedef struct vector_reader {
     uint32_t v;
 } vector_reader;
 
+/* Sparse vectors are never decoded, so there is no arena. */
 static oct_status read_vector(void *self, uint32_t offset, oct_named_vector *out, oct_error *error)
 {
     const vector_reader *reader = self;
-    return oct_sealed_vector_at(reader->segment, offset, reader->v, out, error);
+    return oct_sealed_vector_at(reader->segment, offset, reader->v, NULL, out, error);
 }
 
 static oct_status scan_selected(const oct_search_job *job, const oct_view_entry *entry,
@@ -156,7 +155,7 @@ static oct_status scan_selected(const oct_search_job *job, const oct_view_entry 
         oct_named_vector vector;
         float similarity;
         if (!oct_selection_has(selection, i)) continue;
-        TRY(oct_sealed_vector_at(entry->sealed, i, job->v, &vector, error));
+        TRY(oct_sealed_vector_at(entry->sealed, i, job->v, NULL, &vector, error));
         if (vector.values && score(job, &vector, &similarity))
             (void)oct_topk_push(best, (oct_hit){ similarity, i }); /* it knows better */
     }

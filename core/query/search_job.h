@@ -28,6 +28,16 @@ static inline const oct_vector_params *oct_search_params(const oct_search_job *j
     return &job->reading->config->vectors[job->v];
 }
 
+/* The form of the vector's rows, for similarities to rows of floats. */
+static inline oct_flat oct_search_rows(const oct_search_job *job)
+{
+    const oct_vector_params *params = oct_search_params(job);
+    return (oct_flat){ .kernels = job->reading->kernels,
+                       .dim = params->size,
+                       .metric = params->metric,
+                       .datatype = params->datatype };
+}
+
 static inline bool oct_search_excludes(const oct_search_job *job, uint32_t entry, uint32_t offset)
 {
     return job->has_excluded && job->excluded.entry == entry && job->excluded.offset == offset;

@@ -33,9 +33,9 @@ oct_status oct_entry_payload(const oct_view_entry *entry, uint32_t offset, oct_s
 }
 
 oct_status oct_entry_vector(const oct_view_entry *entry, uint32_t offset, uint32_t v,
-                            oct_named_vector *out, oct_error *error)
+                            oct_arena *arena, oct_named_vector *out, oct_error *error)
 {
-    if (entry->sealed) return oct_sealed_vector_at(entry->sealed, offset, v, out, error);
+    if (entry->sealed) return oct_sealed_vector_at(entry->sealed, offset, v, arena, out, error);
     const oct_memory_segment *memory = entry->memory;
     const float *at = oct_memory_vector(memory, oct_memory_slot(memory, offset), v);
     *out = (oct_named_vector){ .values = NULL };

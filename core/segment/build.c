@@ -16,6 +16,7 @@
 #include "model/config.h"
 #include "model/point_id.h"
 #include "segment/layout.h"
+#include "simd/metric.h"
 
 enum {
     POINTS_PER_CHECK = 128,   /* points emitted between two looks at the clock */
@@ -50,6 +51,7 @@ struct oct_build {
     uint64_t payload_end, vector_end;
     oct_field_builder **fields; /* [schema->count] */
     oct_arena scratch;          /* one parsed payload */
+    oct_arena decoded;          /* one decoded vector */
     float *rows;                /* of the vector whose graph is built */
     uint64_t *row_present;
     oct_hnsw_builder *graph_builder;
@@ -74,13 +76,15 @@ static oct_status payload_of(const oct_build *build, uint32_t point, oct_str *ou
     return OCT_OK;
 }
 
-/* Its values are NULL when the point has none. */
-static oct_status vector_of(const oct_build *build, uint32_t point, uint32_t v,
-                            oct_named_vector *out, oct_error *error)
+/* Its values are NULL when the point has none; they last until the next call. */
+static oct_status vector_of(oct_build *build, uint32_t point, uint32_t v, oct_named_vector *out,
+                            oct_error *error)
 {
+    oct_arena_reset(&build->decoded);
     const item *it = &build->items[point];
     const oct_view_entry *source = &build->sources[it->source];
-    if (source->sealed) return oct_sealed_vector_at(source->sealed, it->offset, v, out, error);
+    if (source->sealed)
+        return oct_sealed_vector_at(source->sealed, it->offset, v, &build->decoded, out, error);
     const float *at =
         oct_memory_vector(source->memory, oct_memory_slot(source->memory, it->offset), v);
     *out = (oct_named_vector){ .values = NULL };
@@ -231,6 +235,24 @@ static oct_status emit_zeros(oct_build *build, size_t bytes, oct_error *error)
     return status;
 }
 
+static oct_status emit_numbers(oct_build *build, oct_datatype datatype,
+                               const oct_named_vector *vector, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    uint8_t row[1024];
+    size_t item_bytes = oct_compact_bytes(datatype), most = sizeof row / item_bytes;
+    if (datatype == OCT_DATATYPE_FLOAT32)
+        return oct_container_append(build->writer, vector->values, vector->count * item_bytes,
+                                    error);
+    for (size_t at = 0, count; at < vector->count; at += count) {
+        count = MIN(most, vector->count - at);
+        oct_compact_encode(datatype, vector->values + at, count, row);
+        TRY(oct_container_append(build->writer, row, count * item_bytes, error));
+    }
+done:
+    return status;
+}
+
 /* The rows of a dense vector or multivector. */
 static oct_status emit_row(oct_build *build, uint32_t point, oct_error *error)
 {
@@ -239,11 +261,9 @@ static oct_status emit_row(oct_build *build, uint32_t point, oct_error *error)
     oct_named_vector vector;
     oct_status status = vector_of(build, point, v, &vector, error);
     if (status != OCT_OK) return status;
-    if (vector.values)
-        return oct_container_append(build->writer, vector.values, vector.count * sizeof(float),
-                                    error);
+    if (vector.values) return emit_numbers(build, params->datatype, &vector, error);
     if (params->kind == OCT_VECTOR_MULTI) return OCT_OK;
-    return emit_zeros(build, params->size * sizeof(float), error);
+    return emit_zeros(build, params->size * oct_compact_bytes(params->datatype), error);
 }
 
 /* Where the rows of a multivector, or the values of a sparse one, end. */
@@ -284,11 +304,13 @@ static oct_status gather_sparse(oct_build *build, uint32_t point, oct_error *err
     return status;
 }
 
-/* Copy a row beside the others for the graph. */
+/* Copy a row beside the others for the graph, as a query of it would be prepared: a graph needs
+ * similarities that are made of floats alone. */
 static oct_status gather_row(oct_build *build, uint32_t point, oct_error *error)
 {
     uint32_t v = build->stages[build->at_stage].index;
-    size_t size = build->request.config->vectors[v].size;
+    const oct_vector_params *params = &build->request.config->vectors[v];
+    size_t size = params->size;
     oct_named_vector vector;
     oct_status status = vector_of(build, point, v, &vector, error);
     if (status != OCT_OK) return status;
@@ -297,6 +319,7 @@ static oct_status gather_row(oct_build *build, uint32_t point, oct_error *error)
         memcpy(target, vector.values, size * sizeof(float));
     else
         memset(target, 0, size * sizeof(float));
+    oct_metric_prepare_query(build->request.kernels, params, target, size);
     return OCT_OK;
 }
 
@@ -660,6 +683,7 @@ oct_status oct_build_create(const oct_build_request *request, oct_build **out, o
     build->request = *request;
     build->alloc = host->alloc;
     oct_arena_init(&build->scratch, host->alloc, 0);
+    oct_arena_init(&build->decoded, host->alloc, 0);
     (void)oct_schema_pin(request->schema);
     TRY(pin_sources(build, error));
     if (build->capacity) {
@@ -747,6 +771,7 @@ void oct_build_destroy(oct_build *build)
     oct_free(alloc, build->stages, build->stage_capacity * sizeof(stage));
     oct_free(alloc, build->items, build->capacity * sizeof(item));
     oct_arena_reset(&build->scratch);
+    oct_arena_reset(&build->decoded);
     unpin_sources(build);
     oct_schema_unpin(build->request.schema);
     oct_free(alloc, build, sizeof *build);

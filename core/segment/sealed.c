@@ -8,8 +8,8 @@
  * ID_LOW u64[points], ID_HIGH u64[points - numbers]: strictly ascending in the order of point ids,
  *       numbers first. VERSIONS u64[points].
  * PAYLOAD_END u64[points], never falling; the payload of point i is PAYLOADS[end(i-1) .. end(i)).
- * VECTORS(v) f32[points][size]; absent points have zero rows.
- *       Of multivectors f32[rows][size], and ENDS(v) u64[points], never falling: rows end(i-1) ..
+ * VECTORS(v) f32[points][size] (or of another datatype: simd/compact.h); absent points have zero
+ *       rows. Of multivectors f32[rows][size], and ENDS(v) u64[points], never falling: rows end(i-1) ..
  *       end(i) are those of point i, at least one when it has any.
  *       Of sparse vectors u32[2 x values], and ENDS(v) likewise: from word 2 x end(i-1) on stand
  *       the dimensions of point i, strictly ascending, and then its values. SPARSE(v): the index
@@ -296,13 +296,14 @@ static oct_status load_rows(oct_sealed *segment, uint32_t v, oct_error *error)
     oct_status status = OCT_OK;
     oct_sealed_vector *vector = &segment->vectors[v];
     const void *at = NULL;
-    size_t bytes = 0, row_bytes = vector->params.size * sizeof(float);
+    size_t bytes = 0, row_bytes = oct_flat_row_bytes(&vector->flat);
     uint64_t rows = segment->count;
     if (vector->params.kind == OCT_VECTOR_MULTI) TRY(load_ends(segment, v, &rows, error));
     TRY(oct_container_load_lazy(segment->container, OCT_SECTION_VECTORS, v, &at, &bytes, error));
     if (bytes / row_bytes != rows || bytes % row_bytes)
         return corrupt(segment, "a vector section has the wrong size", error);
-    vector->flat.rows = at;
+    if (vector->flat.datatype == OCT_DATATYPE_FLOAT32) vector->flat.rows = at;
+    else vector->flat.compact = at;
 done:
     return status;
 }
@@ -318,6 +319,7 @@ static oct_status load_vector(oct_sealed *segment, const oct_sealed_open_request
                                .count = segment->count,
                                .dim = vector->params.size,
                                .metric = vector->params.metric,
+                               .datatype = vector->params.datatype,
                                .touch = touch_rows,
                                .touch_arg = segment->container };
     TRY(load_present(segment, v, error));
@@ -350,8 +352,9 @@ static oct_status sparse_at(const oct_sealed *segment, uint32_t offset, uint32_t
 }
 
 oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset, uint32_t v,
-                                oct_named_vector *out, oct_error *error)
+                                oct_arena *arena, oct_named_vector *out, oct_error *error)
 {
+    oct_status status = OCT_OK;
     const oct_sealed_vector *vector = &segment->vectors[v];
     const oct_flat *flat = &vector->flat;
     size_t row = offset, rows = 1;
@@ -363,9 +366,18 @@ oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset, uint
         rows = (size_t)vector->ends[offset] - row;
         out->rows = (uint32_t)rows;
     }
-    out->values = flat->rows + row * flat->dim;
+    TRY(oct_flat_touch(flat, row, rows, error));
     out->count = (uint32_t)(rows * flat->dim);
-    return oct_container_touch(segment->container, out->values, out->count * sizeof(float), error);
+    if (flat->rows) {
+        out->values = flat->rows + row * flat->dim;
+        return OCT_OK;
+    }
+    float *values;
+    TRY(oct_arena_array(arena, out->count, sizeof *values, &values, error));
+    oct_compact_decode(flat->datatype, oct_flat_stored(flat, row), out->count, values);
+    out->values = values;
+done:
+    return status;
 }
 
 /* ---- life ---------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #ifndef OCTANT_SEGMENT_SEALED_H
 #define OCTANT_SEGMENT_SEALED_H
 
+#include "base/arena.h"
 #include "base/check.h"
 #include "base/sync.h"
 #include "index/field.h"
@@ -103,10 +104,11 @@ uint32_t oct_sealed_lower_bound(const oct_sealed *segment, oct_point_id id);
 /* The payload text ("" = none), verified. CORRUPT. */
 OCT_MUST_CHECK oct_status oct_sealed_payload(const oct_sealed *segment, uint32_t offset,
                                              oct_str *out, oct_error *error);
-/* Vector v of a point, verified and borrowed; its values are NULL when it has none. CORRUPT. */
+/* Vector v of a point, verified; its values are NULL when it has none. Borrowed from the file, or
+ * decoded into the arena where the datatype is not float32. CORRUPT, NOMEM, LIMIT. */
 OCT_MUST_CHECK oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset,
-                                               uint32_t v, oct_named_vector *out,
-                                               oct_error *error);
+                                               uint32_t v, oct_arena *arena,
+                                               oct_named_vector *out, oct_error *error);
 
 /* ---- the open payload indexes of a segment, for one schema --------------------------- */
 

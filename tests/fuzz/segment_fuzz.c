@@ -84,7 +84,8 @@ static void make_files(void)
     ASSERT(sim_open(&world, NULL) == OCT_OK);
     ask(world.db, "PUT", "/collections/c",
         "{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Cosine\"},"
-        "\"b\":{\"size\":2,\"distance\":\"Manhattan\"},\"m\":{\"size\":2,\"distance\":\"Dot\","
+        "\"b\":{\"size\":2,\"distance\":\"Manhattan\",\"datatype\":\"float16\"},"
+        "\"m\":{\"size\":2,\"distance\":\"Dot\","
         "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
         "\"sparse_vectors\":{\"s\":{\"modifier\":\"idf\"}},\"hnsw_config\":{\"m\":4},"
         "\"optimizers_config\":{\"indexing_threshold\":1}}");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: sparse vectors and multivectors of a database are what was written, and searches find
- * exactly the points, scores and order that a comparison with every point gives, however the
- * points are spread over segments.
+ * Goal: sparse vectors, multivectors and compact vectors of a database are what was written, and
+ * searches find exactly the points, scores and order that a comparison with every point gives,
+ * however the points are spread over segments.
  * Method: random writes over storage in memory beside an array, with small segments, maintenance in
  * small steps and reopenings in between. Scores are compared as bits. Values are small whole
  * numbers half of the time, which makes ties common, and any floats the other half. */
@@ -21,21 +21,31 @@
 #include "unit/test.h"
 
 enum { IDS = 300, DIM = 5, ROWS_MAX = 4, VALUES_MAX = DIM * ROWS_MAX, DIMENSIONS = 40 };
-enum { FIELD_COSINE, FIELD_DOT, FIELD_EUCLID, FIELD_PLAIN, FIELD_SPARSE, FIELD_IDF, FIELDS };
+enum { FIELD_IDF = 9, FIELDS = 10 };
 
-static const struct {
-    const char *name;
-    oct_vector_kind kind;
-    oct_metric metric;
-} fields[FIELDS] = {
-    { "c", OCT_VECTOR_MULTI, OCT_METRIC_COSINE }, { "d", OCT_VECTOR_MULTI, OCT_METRIC_DOT },
-    { "e", OCT_VECTOR_MULTI, OCT_METRIC_EUCLID }, { "p", OCT_VECTOR_DENSE, OCT_METRIC_MANHATTAN },
-    { "s", OCT_VECTOR_SPARSE, OCT_METRIC_DOT },   { "t", OCT_VECTOR_SPARSE, OCT_METRIC_DOT },
+/* In the order of the config. */
+static const oct_vector_params fields[FIELDS] = {
+    { { "b", 1 }, .metric = OCT_METRIC_COSINE, .datatype = OCT_DATATYPE_UINT8 },
+    { { "c", 1 }, .metric = OCT_METRIC_COSINE, .kind = OCT_VECTOR_MULTI },
+    { { "d", 1 }, .metric = OCT_METRIC_DOT, .kind = OCT_VECTOR_MULTI },
+    { { "e", 1 }, .metric = OCT_METRIC_EUCLID, .kind = OCT_VECTOR_MULTI },
+    { { "h", 1 }, .metric = OCT_METRIC_COSINE, .datatype = OCT_DATATYPE_FLOAT16 },
+    { { "m", 1 }, .metric = OCT_METRIC_COSINE, .kind = OCT_VECTOR_MULTI,
+      .datatype = OCT_DATATYPE_UINT8 },
+    { { "n", 1 }, .metric = OCT_METRIC_EUCLID, .kind = OCT_VECTOR_MULTI,
+      .datatype = OCT_DATATYPE_FLOAT16 },
+    { { "p", 1 }, .metric = OCT_METRIC_MANHATTAN },
+    { { "s", 1 }, .metric = OCT_METRIC_DOT, .kind = OCT_VECTOR_SPARSE },
+    { { "t", 1 }, .metric = OCT_METRIC_DOT, .kind = OCT_VECTOR_SPARSE },
 };
 
 #define MULTI ",\"multivector_config\":{\"comparator\":\"max_sim\"}},"
 static const char config_text[] =
     "{\"vectors\":{"
+    "\"b\":{\"size\":5,\"distance\":\"Cosine\",\"datatype\":\"uint8\"},"
+    "\"h\":{\"size\":5,\"distance\":\"Cosine\",\"datatype\":\"float16\"},"
+    "\"m\":{\"size\":5,\"distance\":\"Cosine\",\"datatype\":\"uint8\"" MULTI
+    "\"n\":{\"size\":5,\"distance\":\"Euclid\",\"datatype\":\"float16\"" MULTI
     "\"c\":{\"size\":5,\"distance\":\"Cosine\"" MULTI
     "\"d\":{\"size\":5,\"distance\":\"Dot\"" MULTI
     "\"e\":{\"size\":5,\"distance\":\"Euclid\"" MULTI
@@ -71,8 +81,10 @@ static oct_error error;
 
 /* ---- random vectors ----------------------------------------------------------------------- */
 
-static float random_value(bool whole)
+static float random_value(uint32_t field, bool whole)
 {
+    if (fields[field].datatype == OCT_DATATYPE_UINT8)
+        return (float)test_random_below(whole ? 3 : 3000) / (whole ? 1.0f : 10.0f);
     if (whole) return (float)test_random_below(7) - 3.0f;
     return test_random_float() * (float)(1 + test_random_below(1000));
 }
@@ -90,13 +102,13 @@ static kept_vector random_vector(uint32_t field)
             if (test_random_below(spread) == 0)
                 out.indices[out.count++] = d < 30 ? d * d : UINT32_MAX - 40 + d;
     }
-    for (uint32_t i = 0; i < out.count; i++) out.values[i] = random_value(whole);
+    for (uint32_t i = 0; i < out.count; i++) out.values[i] = random_value(field, whole);
     return out;
 }
 
 static oct_named_vector named(uint32_t field, const kept_vector *vector)
 {
-    return (oct_named_vector){ .name = oct_str_of(fields[field].name),
+    return (oct_named_vector){ .name = fields[field].name,
                                .values = vector->values,
                                .count = vector->count,
                                .kind = fields[field].kind,
@@ -107,10 +119,16 @@ static oct_named_vector named(uint32_t field, const kept_vector *vector)
 /* As it is stored. */
 static void prepare(uint32_t field, kept_vector *vector)
 {
-    const oct_vector_params params = { .size = DIM,
-                                       .metric = fields[field].metric,
-                                       .kind = fields[field].kind };
+    oct_vector_params params = fields[field];
+    params.size = DIM;
     oct_metric_prepare(oct_kernels_select(NULL), &params, vector->values, vector->count);
+}
+
+static void prepare_query(uint32_t field, kept_vector *vector)
+{
+    oct_vector_params params = fields[field];
+    params.size = DIM;
+    oct_metric_prepare_query(oct_kernels_select(NULL), &params, vector->values, vector->count);
 }
 
 /* ---- writes ------------------------------------------------------------------------------- */
@@ -163,7 +181,7 @@ static void delete_points(void)
 static void change_vectors(void)
 {
     uint32_t id = test_random_below(IDS), f = test_random_below(FIELDS);
-    oct_str name = oct_str_of(fields[f].name);
+    oct_str name = fields[f].name;
     if (!points[id].exists) return;
     kept_vector given = random_vector(f);
     const oct_named_vector vector = named(f, &given);
@@ -195,7 +213,10 @@ static bool sparse_similarity(const kept_vector *query, const kept_vector *point
 
 static float row_similarity(uint32_t field, const float *a, const float *b)
 {
-    return oct_metric_similarity(oct_kernels_select(NULL), fields[field].metric, a, b, DIM);
+    const oct_kernels *kernels = oct_kernels_select(NULL);
+    float similarity = oct_metric_similarity(kernels, fields[field].metric, a, b, DIM);
+    if (!oct_metric_query_differs(&fields[field])) return similarity;
+    return oct_metric_over_length(similarity, kernels->dot_f32(b, b, DIM));
 }
 
 static bool similarity(uint32_t field, const kept_vector *query, const kept_vector *point,
@@ -328,12 +349,11 @@ static void compare_query(uint32_t field)
         query.point = oct_point_id_of(id);
         vector = points[id].vectors[field];
         stored = id;
-    } else {
-        prepare(field, &vector);
-        vector.has = true;
     }
-    kept_vector given = vector; /* what the database is shown may be unprepared: the same */
-    if (query.kind == OCT_QUERY_VECTOR) query.vector = given.values;
+    kept_vector given = vector; /* what the database is shown */
+    query.vector = given.values;
+    if (query.kind == OCT_QUERY_VECTOR) prepare(field, &vector);
+    prepare_query(field, &vector);
     uint32_t count = rank(field, &vector, below, stored, wanted);
     if (count > 5 && test_random_below(4) == 0) {
         query.has_score_threshold = true;
@@ -346,7 +366,7 @@ static void compare_query(uint32_t field)
     oct_found found;
     CHECK(oct_collection_query(collection, &arena, &query, &found, &error) == OCT_OK);
     if (!same_ranking(field, &found, wanted + skipped, MIN(count - skipped, (uint32_t)query.limit)))
-        printf("  field %s, %s, below %u\n", fields[field].name,
+        printf("  field %s, %s, below %u\n", fields[field].name.at,
                stored < IDS ? "stored" : "given", below);
     oct_arena_reset(&arena);
 }

@@ -356,8 +356,8 @@ TEST(what_is_missing_is_said)
                   MISSING("quantization_config"));
     check_refused(VECTOR("\"quantization_config\":{}"), OCT_BAD_INPUT,
                   MISSING("vectors.quantization_config"));
-    check_refused(VECTOR("\"datatype\":\"uint8\""), OCT_BAD_INPUT,
-                  MISSING("vectors.datatype other than float32"));
+    check_refused(VECTOR("\"datatype\":\"turbo4\""), OCT_BAD_INPUT,
+                  MISSING("vectors.datatype turbo4"));
     check_refused("{\"strict_mode_config\":{\"enabled\":true}}", OCT_BAD_INPUT,
                   MISSING("strict_mode_config.enabled"));
     check_refused("{\"sharding_method\":\"custom\"}", OCT_BAD_INPUT,
@@ -374,6 +374,10 @@ TEST(what_is_missing_is_said)
 
 TEST(forms_of_vectors)
 {
+    check_round_trip(VECTOR("\"datatype\":\"uint8\""));
+    check_round_trip(VECTOR("\"datatype\":\"float16\""));
+    check_refused(VECTOR("\"datatype\":\"int8\""), OCT_BAD_INPUT,
+                  FORMAT "vectors.datatype: expected one of `float32`, `float16`, `uint8`");
     check_round_trip("{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Dot\","
                      "\"multivector_config\":{\"comparator\":\"max_sim\"}}},\"sparse_vectors\":"
                      "{\"t\":{\"modifier\":\"idf\"},\"s\":{\"modifier\":\"none\",\"index\":"
