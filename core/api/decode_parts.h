@@ -26,16 +26,30 @@ OCT_MUST_CHECK oct_status oct_get_vector_selector(oct_decoder *decoder, const oc
 
 /* ---- decode_vector.c ----------------------------------------------------------------- */
 
-/* One dense vector: numbers, or {"$f32":[start,count]} of the bulk lane. Sparse and multi vectors
- * and inference objects are refused. */
-OCT_MUST_CHECK oct_status oct_read_dense(oct_decoder *decoder, const oct_node *node,
-                                         const float **out, uint32_t *count);
-/* The vectors of a point: one dense vector (unnamed), or an object of named ones. */
+/* Numbers, or {"$f32":[start,count]} of the bulk lane. */
+OCT_MUST_CHECK oct_status oct_read_floats(oct_decoder *decoder, const oct_node *node,
+                                          const float **out, uint32_t *count);
+/* One vector of any form; out->name is kept. Inference objects are refused. */
+OCT_MUST_CHECK oct_status oct_read_vector(oct_decoder *decoder, const oct_node *node,
+                                          oct_named_vector *out);
+/* The same, as the vector of a query. */
+OCT_MUST_CHECK oct_status oct_read_query_vector(oct_decoder *decoder, const oct_node *node,
+                                                oct_query *out);
+/* The vectors of a point: one dense vector or multivector (unnamed), or an object of named ones. */
 OCT_MUST_CHECK oct_status oct_read_vectors(oct_decoder *decoder, const oct_node *node,
                                            const oct_named_vector **out, uint32_t *count);
 /* A query: a vector, a point id, or {"nearest": either}. */
 OCT_MUST_CHECK oct_status oct_read_query_union(oct_decoder *decoder, const oct_node *node,
                                          oct_query *out);
+
+/* ---- decode_forms.c ------------------------------------------------------------------ */
+
+/* {"indices":..,"values":..}, and vectors of that form or of rows of numbers. */
+bool oct_node_is_sparse(const oct_node *node);
+OCT_MUST_CHECK oct_status oct_read_sparse(oct_decoder *decoder, const oct_node *node,
+                                          oct_named_vector *out);
+OCT_MUST_CHECK oct_status oct_read_multi(oct_decoder *decoder, const oct_node *node,
+                                         oct_named_vector *out);
 
 /* ---- decode_filter.c ----------------------------------------------------------------- */
 

@@ -84,7 +84,7 @@ static oct_status read_batch_list(oct_decoder *decoder, const oct_node *node, oc
     while (oct_items_next(&items, &item)) {
         oct_named_vector *vector = &vectors[item.index];
         vector->name = OCT_STR("");
-        TRY(oct_read_dense(decoder, &item, &vector->values, &vector->count));
+        TRY(oct_read_vector(decoder, &item, vector));
         points[item.index].vectors = vector;
         points[item.index].vector_count = 1;
     }
@@ -103,7 +103,7 @@ static oct_status read_batch_column(oct_decoder *decoder, const oct_node *node,
     while (oct_items_next(&items, &item)) {
         oct_named_vector *vector = first + item.index * names;
         vector->name = node->key;
-        TRY(oct_read_dense(decoder, &item, &vector->values, &vector->count));
+        TRY(oct_read_vector(decoder, &item, vector));
     }
 done:
     return status;

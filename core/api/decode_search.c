@@ -95,19 +95,19 @@ done:
 
 /* ---- points/search, the older form --------------------------------------------------- */
 
-/* A dense vector, or {"name": .., "vector": ..}. */
+/* A vector, or {"name": .., "vector": ..}. */
 static oct_status read_search_vector(oct_decoder *decoder, const oct_node *node, oct_query *out)
 {
     oct_status status = OCT_OK;
     oct_node name, vector;
     out->using_vector = OCT_STR("");
     if (!oct_node_is(node, OCT_JSON_OBJECT) || !oct_node_member(node, "name").value)
-        return oct_read_dense(decoder, node, &out->vector, &out->vector_count);
+        return oct_read_query_vector(decoder, node, out);
     TRY(oct_get(decoder, node, "name", &name));
     TRY(oct_expect(decoder, &name, OCT_JSON_STRING));
     out->using_vector = oct_json_string(name.value);
     TRY(oct_get(decoder, node, "vector", &vector));
-    TRY(oct_read_dense(decoder, &vector, &out->vector, &out->vector_count));
+    TRY(oct_read_query_vector(decoder, &vector, out));
 done:
     return status;
 }

@@ -11,11 +11,6 @@
 
 #include "base/str.h"
 
-static bool has_members(const oct_node *object, const char *a, const char *b)
-{
-    return oct_node_member(object, a).value && oct_node_member(object, b).value;
-}
-
 /* {"text"|"image"|"object": .., "model": "name"}: something to embed. */
 static bool is_inference(const oct_node *object)
 {
@@ -31,15 +26,17 @@ static bool is_bulk(const oct_decoder *decoder, const oct_node *node)
            && oct_node_member(node, "$f32").value;
 }
 
-static bool is_array_of_arrays(const oct_node *node)
+/* The first item tells, which may be of the bulk lane. */
+static bool is_array_of_rows(const oct_decoder *decoder, const oct_node *node)
 {
     if (!oct_node_is(node, OCT_JSON_ARRAY) || oct_json_count(node->value) == 0) return false;
     oct_items items = oct_items_of(node);
     oct_node first;
-    return oct_items_next(&items, &first) && oct_node_is(&first, OCT_JSON_ARRAY);
+    return oct_items_next(&items, &first) &&
+           (oct_node_is(&first, OCT_JSON_ARRAY) || is_bulk(decoder, &first));
 }
 
-/* ---- one dense vector ---------------------------------------------------------------- */
+/* ---- one vector ---------------------------------------------------------------------- */
 
 static oct_status read_numbers(oct_decoder *decoder, const oct_node *node, const float **out,
                                uint32_t *count)
@@ -102,31 +99,26 @@ done:
     return status;
 }
 
-/* Objects that Qdrant would take where a vector is wanted. */
-static oct_status refuse_vector_object(oct_decoder *decoder, const oct_node *node)
+oct_status oct_read_floats(oct_decoder *decoder, const oct_node *node, const float **out,
+                           uint32_t *count)
 {
-    if (has_members(node, "indices", "values"))
-        return oct_refuse_node(decoder, node, "sparse vectors are");
-    if (is_inference(node)) return oct_refuse_node(decoder, node, "inference is");
-    return oct_unexpected(decoder, node, "an array of numbers");
+    if (is_bulk(decoder, node)) return read_bulk(decoder, node, out, count);
+    if (!oct_node_is(node, OCT_JSON_ARRAY))
+        return oct_unexpected(decoder, node, "an array of numbers");
+    return read_numbers(decoder, node, out, count);
 }
 
-oct_status oct_read_dense(oct_decoder *decoder, const oct_node *node, const float **out,
-                          uint32_t *count)
+oct_status oct_read_vector(oct_decoder *decoder, const oct_node *node, oct_named_vector *out)
 {
     oct_status status = OCT_OK;
-    if (is_bulk(decoder, node)) {
-        TRY(read_bulk(decoder, node, out, count));
-    } else if (oct_node_is(node, OCT_JSON_ARRAY)) {
-        if (is_array_of_arrays(node))
-            TRY(oct_refuse_node(decoder, node, "multivectors are"));
-        TRY(read_numbers(decoder, node, out, count));
-    } else if (oct_node_is(node, OCT_JSON_OBJECT)) {
-        TRY(refuse_vector_object(decoder, node));
-    } else {
-        TRY(oct_unexpected(decoder, node, "an array of numbers"));
-    }
-    if (*count == 0)
+    oct_str name = out->name;
+    *out = (oct_named_vector){ .name = name };
+    if (oct_node_is_sparse(node)) return oct_read_sparse(decoder, node, out);
+    if (is_array_of_rows(decoder, node)) return oct_read_multi(decoder, node, out);
+    if (oct_node_is(node, OCT_JSON_OBJECT) && is_inference(node))
+        return oct_refuse_node(decoder, node, "inference is");
+    TRY(oct_read_floats(decoder, node, &out->values, &out->count));
+    if (out->count == 0)
         TRY(OCT_FAIL_AT(decoder, node, OCT_VALIDATION, "dense vector must not be empty"));
 done:
     return status;
@@ -160,7 +152,7 @@ static oct_status read_named(oct_decoder *decoder, const oct_node *node,
     while (oct_items_next(&items, &item)) {
         oct_named_vector *vector = slot_of(vectors, count, item.key);
         vector->name = item.key;
-        TRY(oct_read_dense(decoder, &item, &vector->values, &vector->count));
+        TRY(oct_read_vector(decoder, &item, vector));
     }
     *out = vectors;
 done:
@@ -178,7 +170,7 @@ oct_status oct_read_vectors(oct_decoder *decoder, const oct_node *node,
     }
     TRY(oct_arena_array(decoder->arena, 1, sizeof *single, &single, decoder->error));
     single->name = OCT_STR("");
-    TRY(oct_read_dense(decoder, node, &single->values, &single->count));
+    TRY(oct_read_vector(decoder, node, single));
     *out = single;
     *count = 1;
 done:
@@ -186,6 +178,18 @@ done:
 }
 
 /* ---- a query ------------------------------------------------------------------------- */
+
+oct_status oct_read_query_vector(oct_decoder *decoder, const oct_node *node, oct_query *out)
+{
+    oct_named_vector vector = { .values = NULL };
+    oct_status status = oct_read_vector(decoder, node, &vector);
+    out->vector = vector.values;
+    out->vector_count = vector.count;
+    out->vector_kind = vector.kind;
+    out->vector_rows = vector.rows;
+    out->vector_indices = vector.indices;
+    return status;
+}
 
 /* A vector or the id of a stored point. */
 static oct_status read_vector_input(oct_decoder *decoder, const oct_node *node, oct_query *out)
@@ -197,7 +201,7 @@ static oct_status read_vector_input(oct_decoder *decoder, const oct_node *node, 
     if (!oct_node_is(node, OCT_JSON_ARRAY) && !oct_node_is(node, OCT_JSON_OBJECT))
         return oct_unexpected(decoder, node, "some form of vector, id, or a type of query");
     out->kind = OCT_QUERY_VECTOR;
-    return oct_read_dense(decoder, node, &out->vector, &out->vector_count);
+    return oct_read_query_vector(decoder, node, out);
 }
 
 oct_status oct_read_query_union(oct_decoder *decoder, const oct_node *node, oct_query *out)

@@ -22,16 +22,44 @@ static void write_text(oct_json_writer *writer, const char *text)
 
 /* ---- points -------------------------------------------------------------------------- */
 
+static void write_indices(oct_json_writer *writer, const oct_named_vector *vector)
+{
+    oct_json_begin_array(writer);
+    for (uint32_t i = 0; i < vector->count; i++) oct_json_write_uint(writer, vector->indices[i]);
+    oct_json_end_array(writer);
+}
+
+static void write_vector(oct_json_writer *writer, const oct_named_vector *vector)
+{
+    switch (vector->kind) {
+    case OCT_VECTOR_DENSE: oct_json_write_floats(writer, vector->values, vector->count); break;
+    case OCT_VECTOR_MULTI:
+        oct_json_begin_array(writer);
+        for (uint32_t i = 0, dim = vector->count / vector->rows; i < vector->rows; i++)
+            oct_json_write_floats(writer, vector->values + (size_t)i * dim, dim);
+        oct_json_end_array(writer);
+        break;
+    case OCT_VECTOR_SPARSE:
+        oct_json_begin_object(writer);
+        member(writer, "indices");
+        write_indices(writer, vector);
+        member(writer, "values");
+        oct_json_write_floats(writer, vector->values, vector->count);
+        oct_json_end_object(writer);
+        break;
+    }
+}
+
 static void write_vectors(oct_json_writer *writer, const oct_named_vector *vectors, uint32_t count)
 {
     if (count == 1 && vectors[0].name.bytes == 0) {
-        oct_json_write_floats(writer, vectors[0].values, vectors[0].count);
+        write_vector(writer, &vectors[0]);
         return;
     }
     oct_json_begin_object(writer);
     for (uint32_t i = 0; i < count; i++) {
         oct_json_key(writer, vectors[i].name);
-        oct_json_write_floats(writer, vectors[i].values, vectors[i].count);
+        write_vector(writer, &vectors[i]);
     }
     oct_json_end_object(writer);
 }

@@ -102,15 +102,19 @@ static oct_status read_old(staging *stage, oct_point_id id, oct_location *where,
     return oct_read_point(&stage->reading, *where, slot, error);
 }
 
-/* Bring the vectors of `from` that are in `mask` into target, in order; returns the end. */
-static float *copy_vectors(const oct_collection_config *config, const oct_slot *from, uint64_t mask,
-                           uint32_t v, float *target)
+/* Bring vector `v` of `from`, if it has it and `mask` too, into target; returns the end. */
+static float *copy_vector(const oct_collection_config *config, const oct_slot *from, uint64_t mask,
+                          uint32_t v, float *target)
 {
     if (!((from->present & mask) >> v & 1)) return target;
-    size_t size = config->vectors[v].size;
-    memcpy(target, from->vectors + oct_layout_floats(config, from->present, v),
-           size * sizeof(float));
-    return target + size;
+    const float *at = from->vectors + oct_layout_words(config, from->present, from->vectors, v);
+    const oct_named_vector vector = oct_layout_vector(&config->vectors[v], at);
+    return oct_layout_put(&vector, target);
+}
+
+static size_t words_of(const oct_collection_config *config, const oct_slot *slot)
+{
+    return oct_layout_words(config, slot->present, slot->vectors, config->vector_count);
 }
 
 static oct_status update_vectors(staging *stage, const oct_change *change, oct_error *error)
@@ -123,15 +127,14 @@ static oct_status update_vectors(staging *stage, const oct_change *change, oct_e
         oct_slot slot;
         float *vectors = NULL;
         TRY(read_old(stage, update->id, &where, &slot, error));
-        uint64_t present = slot.present | update->present;
-        size_t floats = oct_layout_floats(config, present, config->vector_count);
-        TRY(oct_arena_array(stage->reading.arena, floats, sizeof(float), &vectors, error));
+        size_t words = words_of(config, &slot) + words_of(config, update); /* at most */
+        TRY(oct_arena_array(stage->reading.arena, words, sizeof(float), &vectors, error));
         float *target = vectors;
         for (uint32_t v = 0; v < config->vector_count; v++) {
-            target = copy_vectors(config, update, UINT64_MAX, v, target);
-            target = copy_vectors(config, &slot, ~update->present, v, target);
+            target = copy_vector(config, update, UINT64_MAX, v, target);
+            target = copy_vector(config, &slot, ~update->present, v, target);
         }
-        slot.present = present;
+        slot.present |= update->present;
         slot.vectors = vectors;
         TRY(replace(stage, &slot, &where, error));
     }
@@ -148,11 +151,11 @@ static oct_status delete_vectors(staging *stage, const oct_change *change, oct_e
         oct_slot slot;
         float *vectors = NULL;
         TRY(read_old(stage, change->ids[i], &where, &slot, error));
-        size_t floats = oct_layout_floats(config, slot.present, config->vector_count);
-        TRY(oct_arena_array(stage->reading.arena, floats, sizeof(float), &vectors, error));
+        TRY(oct_arena_array(stage->reading.arena, words_of(config, &slot), sizeof(float), &vectors,
+                            error));
         float *target = vectors;
         for (uint32_t v = 0; v < config->vector_count; v++)
-            target = copy_vectors(config, &slot, ~change->vectors, v, target);
+            target = copy_vector(config, &slot, ~change->vectors, v, target);
         slot.present &= ~change->vectors;
         slot.vectors = vectors;
         TRY(replace(stage, &slot, &where, error));

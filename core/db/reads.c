@@ -6,6 +6,23 @@
 #include "db/collection.h"
 #include "model/config.h"
 
+/* Copy a vector's numbers. */
+static oct_status detach_vector(oct_arena *arena, oct_named_vector *vector, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    float *values = NULL;
+    uint32_t *indices = NULL;
+    TRY(oct_arena_array(arena, vector->count, sizeof *values, &values, error));
+    if (vector->count) memcpy(values, vector->values, vector->count * sizeof *values);
+    vector->values = values;
+    if (vector->kind != OCT_VECTOR_SPARSE) return OCT_OK;
+    TRY(oct_arena_array(arena, vector->count, sizeof *indices, &indices, error));
+    if (vector->count) memcpy(indices, vector->indices, vector->count * sizeof *indices);
+    vector->indices = indices;
+done:
+    return status;
+}
+
 /* The view is released before the answer is written. */
 oct_status oct_found_detach(oct_arena *arena, oct_found *found, oct_error *error)
 {
@@ -20,11 +37,8 @@ oct_status oct_found_detach(oct_arena *arena, oct_found *found, oct_error *error
         if (!points[i].vectors) continue;
         TRY(oct_arena_array(arena, points[i].vector_count, sizeof *vectors, &vectors, error));
         for (uint32_t v = 0; v < points[i].vector_count; v++) {
-            float *values = NULL;
             vectors[v] = points[i].vectors[v];
-            TRY(oct_arena_array(arena, vectors[v].count, sizeof(float), &values, error));
-            memcpy(values, vectors[v].values, vectors[v].count * sizeof(float));
-            vectors[v].values = values;
+            TRY(detach_vector(arena, &vectors[v], error));
         }
         points[i].vectors = vectors;
     }

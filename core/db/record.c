@@ -4,22 +4,23 @@
  *
  * Record: u8 kind, then by kind (integers little-endian; str = u32 length and bytes;
  * id = u8 is_uuid, u64 high, u64 low):
- *   1 upsert            u32 n, n x { id, u64 present, f32 vectors[...], str payload }
+ *   1 upsert            u32 n, n x { id, u64 present, u32 vectors[...], str payload }
  *   2 delete            ids
  *   3 set payload       ids, str payload, str key
  *   4 overwrite payload ids, str payload
  *   5 delete payload    ids, u32 n, n x str key
  *   6 clear payload     ids
- *   7 update vectors    u32 n, n x { id, u64 present, f32 vectors[...] }
+ *   7 update vectors    u32 n, n x { id, u64 present, u32 vectors[...] }
  *   8 delete vectors    ids, u64 mask
  *   9 create index      str key, u8 type, str params
  *  10 delete index      str key
  * where ids = u32 n, n x id, and vectors are those of the config whose bit is set in `present`, in
- * order, normalised already where the metric asks for it. Kinds are never reused. */
+ * order, as words (segment/layout.h), normalised and rounded already. Kinds are never reused. */
 #include "db/record.h"
 
 #include <string.h>
 
+#include "model/vector.h"
 #include "segment/layout.h"
 
 /* On disk a kind is its place in oct_write_kind plus 1. */
@@ -46,10 +47,11 @@ static oct_status put_points(oct_buf *out, const oct_change *change,
     TRY(oct_buf_append_u32(out, change->point_count, error));
     for (uint32_t i = 0; i < change->point_count; i++) {
         const oct_slot *point = &change->points[i];
-        size_t floats = oct_layout_floats(config, point->present, config->vector_count);
+        size_t words =
+            oct_layout_words(config, point->present, point->vectors, config->vector_count);
         TRY(put_id(out, point->id, error));
         TRY(oct_buf_append_u64(out, point->present, error));
-        TRY(oct_buf_append(out, point->vectors, floats * sizeof(float), error));
+        TRY(oct_buf_append(out, point->vectors, words * sizeof(float), error));
         if (change->kind == OCT_WRITE_UPSERT) TRY(oct_buf_append_str(out, point->payload, error));
     }
 done:
@@ -137,6 +139,55 @@ static oct_status get_count(oct_reader *in, size_t item_bytes, uint32_t *count, 
     return status;
 }
 
+/* The bytes that vector `params` takes at the front of `in`, which is moved behind it. */
+static oct_status skip_vector(const oct_vector_params *params, oct_reader *in, size_t *bytes,
+                              oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const uint8_t *at = NULL;
+    uint32_t head = 1;
+    size_t before = in->bytes, words = params->size;
+    if (params->kind != OCT_VECTOR_DENSE) TRY(oct_read_u32(in, &head, "a vector", error));
+    if (params->kind == OCT_VECTOR_MULTI) {
+        if (head < 1 || head > OCT_VECTOR_VALUES_MAX / params->size)
+            TRY(oct_fail(error, OCT_CORRUPT, "log record: impossible rows %" PRIu32, head));
+        words *= head;
+    } else if (params->kind == OCT_VECTOR_SPARSE) {
+        if (head > OCT_VECTOR_VALUES_MAX)
+            TRY(oct_fail(error, OCT_CORRUPT, "log record: impossible size %" PRIu32, head));
+        words = 2 * (size_t)head;
+    }
+    TRY(oct_read_bytes(in, words * sizeof(float), &at, "a vector", error));
+    *bytes += before - in->bytes;
+done:
+    return status;
+}
+
+static oct_status get_vectors(oct_arena *arena, oct_reader *in,
+                              const oct_collection_config *config, oct_slot *point,
+                              oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const uint8_t *start = in->at;
+    float *vectors = NULL;
+    size_t bytes = 0, words = 0;
+    for (uint32_t v = 0; v < config->vector_count; v++)
+        if ((point->present >> v) & 1)
+            TRY(skip_vector(&config->vectors[v], in, &bytes, error));
+    TRY(oct_arena_array(arena, bytes / sizeof(float), sizeof(float), &vectors, error));
+    if (bytes) memcpy(vectors, start, bytes);
+    point->vectors = vectors;
+    for (uint32_t v = 0; v < config->vector_count; v++) {
+        if (!((point->present >> v) & 1)) continue;
+        oct_named_vector vector = oct_layout_vector(&config->vectors[v], vectors + words);
+        if (vector.indices && !oct_vector_ascends(vector.indices, vector.count))
+            TRY(oct_fail(error, OCT_CORRUPT, "log record: dimensions do not ascend"));
+        words += oct_layout_words_of(&vector);
+    }
+done:
+    return status;
+}
+
 static oct_status get_points(oct_arena *arena, oct_reader *in, const oct_collection_config *config,
                              oct_change *out, oct_error *error)
 {
@@ -148,17 +199,11 @@ static oct_status get_points(oct_arena *arena, oct_reader *in, const oct_collect
     TRY(oct_arena_array(arena, out->point_count, sizeof *points, &points, error));
     for (uint32_t i = 0; i < out->point_count; i++) {
         oct_slot *point = &points[i];
-        const uint8_t *raw = NULL;
-        float *vectors = NULL;
         TRY(get_id(in, &point->id, error));
         TRY(oct_read_u64(in, &point->present, "the vectors of a point", error));
         if (point->present & ~all)
             return oct_fail(error, OCT_CORRUPT, "log record: vectors the collection lacks");
-        size_t floats = oct_layout_floats(config, point->present, config->vector_count);
-        TRY(oct_read_bytes(in, floats * sizeof(float), &raw, "vectors", error));
-        TRY(oct_arena_array(arena, floats, sizeof(float), &vectors, error));
-        if (floats) memcpy(vectors, raw, floats * sizeof(float));
-        point->vectors = vectors;
+        TRY(get_vectors(arena, in, config, point, error));
         if (out->kind == OCT_WRITE_UPSERT) TRY(oct_read_str(in, &point->payload, "payload", error));
     }
     out->points = points;

@@ -96,22 +96,23 @@ static oct_status resolve_point(const oct_reading *reading, const oct_point *poi
     const oct_collection_config *config = reading->config;
     const oct_named_vector *given[OCT_NAMED_VECTORS_MAX] = { NULL };
     float *vectors = NULL;
+    size_t words = 0;
     *out = (oct_slot){ .id = point->id, .payload = point->payload };
     TRY(oct_vectors_check(config, point->vectors, point->vector_count, error));
     for (uint32_t i = 0; i < point->vector_count; i++) {
         uint32_t v = oct_layout_find(config, point->vectors[i].name);
         given[v] = &point->vectors[i];
+        words += oct_layout_words_of(given[v]) + 1; /* one for the rows of a dense one */
         out->present |= UINT64_C(1) << v;
     }
-    size_t floats = oct_layout_floats(config, out->present, config->vector_count);
-    TRY(oct_arena_array(reading->arena, floats, sizeof(float), &vectors, error));
+    TRY(oct_arena_array(reading->arena, words, sizeof(float), &vectors, error));
     out->vectors = vectors;
     for (uint32_t v = 0; v < config->vector_count; v++) {
         if (!given[v]) continue;
-        memcpy(vectors, given[v]->values, given[v]->count * sizeof(float));
-        oct_metric_preprocess(reading->kernels, config->vectors[v].metric, vectors,
-                              given[v]->count);
-        vectors += given[v]->count;
+        const oct_named_vector vector = oct_vector_as(&config->vectors[v], given[v]);
+        vectors = oct_layout_put(&vector, vectors);
+        oct_metric_prepare(reading->kernels, &config->vectors[v], vectors - vector.count,
+                           vector.count);
     }
 done:
     return status;

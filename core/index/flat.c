@@ -7,6 +7,8 @@
  * of the query; the lines of the next rows are asked for while the present ones are scored. The
  * other metrics have no four-row kernel: their loops are bound by arithmetic, not by loads.
  *
+ * Rows of other datatypes than float32 are scored one by one where they lie (simd/compact.h).
+ *
  * The answer is the same for any order of points, because oct_topk has a total order. */
 #include "index/flat.h"
 
@@ -15,8 +17,8 @@
 enum {
     BLOCK_POINTS = 64,       /* one word of a bitset */
     CANCEL_DISTANCES = 1024, /* distances between two looks at `cancelled` */
-    LINE_FLOATS = 16,        /* floats in a cache line */
-    AHEAD_FLOATS = 512       /* lines of a row asked for ahead; the hardware follows from there */
+    LINE_BYTES = 64,         /* of a cache line */
+    AHEAD_BYTES = 2048       /* of a row asked for ahead; the hardware follows from there */
 };
 
 /* One search: what its helpers share. */
@@ -28,17 +30,47 @@ typedef struct scan {
     uint32_t distances; /* since the last look at `cancelled` */
 } scan;
 
-float oct_flat_score(const oct_flat *flat, const float *query, uint32_t offset)
+/* uint8 with Cosine: rows keep their lengths. */
+static bool has_lengths(const oct_flat *flat)
 {
-    return oct_metric_similarity(flat->kernels, flat->metric, query, oct_flat_row(flat, offset),
-                                 flat->dim);
+    return flat->metric == OCT_METRIC_COSINE && flat->datatype == OCT_DATATYPE_UINT8;
+}
+
+static float score_compact(const oct_flat *flat, const float *query, const uint8_t *row)
+{
+    float square;
+    bool lengths = has_lengths(flat);
+    float similarity = oct_compact_similarity(flat->metric, flat->datatype, query, row, flat->dim,
+                                              lengths ? &square : NULL);
+    return lengths ? oct_metric_over_length(similarity, square) : similarity;
+}
+
+float oct_flat_similarity(const oct_flat *flat, const float *query, const float *row)
+{
+    float similarity =
+        oct_metric_similarity(flat->kernels, flat->metric, query, row, flat->dim);
+    if (!has_lengths(flat)) return similarity;
+    return oct_metric_over_length(similarity, flat->kernels->dot_f32(row, row, flat->dim));
+}
+
+float oct_flat_score(const oct_flat *flat, const float *query, size_t row)
+{
+    if (!flat->rows) return score_compact(flat, query, oct_flat_stored(flat, row));
+    return oct_flat_similarity(flat, query, flat->rows + row * flat->dim);
 }
 
 static void prefetch_row(const oct_flat *flat, uint32_t offset)
 {
-    const float *row = oct_flat_row(flat, offset);
-    size_t floats = MIN(flat->dim, (uint32_t)AHEAD_FLOATS);
-    for (size_t i = 0; i < floats; i += LINE_FLOATS) __builtin_prefetch(row + i);
+    const uint8_t *row = oct_flat_stored(flat, offset);
+    size_t bytes = MIN(oct_flat_row_bytes(flat), (size_t)AHEAD_BYTES);
+    for (size_t i = 0; i < bytes; i += LINE_BYTES) __builtin_prefetch(row + i);
+}
+
+oct_status oct_flat_touch(const oct_flat *flat, size_t row, size_t count, oct_error *error)
+{
+    if (!flat->touch) return OCT_OK;
+    return flat->touch(flat->touch_arg, oct_flat_stored(flat, row),
+                       count * oct_flat_row_bytes(flat), error);
 }
 
 static void offer(oct_topk *best, float score, uint32_t offset)
@@ -60,7 +92,8 @@ static void score_four(const scan *s, const uint32_t offsets[4])
 /* Score at most BLOCK_POINTS present, allowed points. */
 static void score_block(const scan *s, const uint32_t *offsets, uint32_t count)
 {
-    bool dot = s->flat->metric == OCT_METRIC_COSINE || s->flat->metric == OCT_METRIC_DOT;
+    bool dot = (s->flat->metric == OCT_METRIC_COSINE || s->flat->metric == OCT_METRIC_DOT) &&
+               s->flat->rows && !has_lengths(s->flat);
     uint32_t i = 0;
     for (uint32_t j = 0; j < MIN(count, 4u); j++) prefetch_row(s->flat, offsets[j]);
     for (; dot && i + 4 <= count; i += 4) {
@@ -71,14 +104,6 @@ static void score_block(const scan *s, const uint32_t *offsets, uint32_t count)
         if (i + 4 < count) prefetch_row(s->flat, offsets[i + 4]);
         offer(s->best, oct_flat_score(s->flat, s->query, offsets[i]), offsets[i]);
     }
-}
-
-static oct_status touch_rows(const oct_flat *flat, uint32_t offset, uint32_t count,
-                             oct_error *error)
-{
-    if (!flat->touch) return OCT_OK;
-    return flat->touch(flat->touch_arg, oct_flat_row(flat, offset),
-                       (size_t)count * flat->dim * sizeof(float), error);
 }
 
 static oct_status poll(scan *s, uint32_t distances, oct_error *error)
@@ -113,7 +138,7 @@ oct_status oct_flat_scan(const oct_flat *flat, const float *query, const oct_fla
         for (uint64_t bits = wanted(&s, word); bits; bits &= bits - 1)
             offsets[count++] = word * BLOCK_POINTS + (uint32_t)__builtin_ctzll(bits);
         if (count == 0) continue;
-        TRY(touch_rows(flat, offsets[0], offsets[count - 1] - offsets[0] + 1, error));
+        TRY(oct_flat_touch(flat, offsets[0], offsets[count - 1] - offsets[0] + 1, error));
         score_block(&s, offsets, count);
         TRY(poll(&s, count, error));
     }
@@ -135,7 +160,7 @@ oct_status oct_flat_scan_list(const oct_flat *flat, const float *query, const ui
             ASSERT(offsets[i] < flat->count);
             if (!oct_flat_has(flat, offsets[i])) continue;
             if (limits->allowed && !oct_bits_get(limits->allowed, offsets[i])) continue;
-            TRY(touch_rows(flat, offsets[i], 1, error));
+            TRY(oct_flat_touch(flat, offsets[i], 1, error));
             block[count++] = offsets[i];
         }
         score_block(&s, block, count);

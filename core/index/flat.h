@@ -7,17 +7,21 @@
 #include "base/bits.h"
 #include "base/topk.h"
 #include "octant/types.h"
+#include "simd/compact.h"
 #include "simd/kernels.h"
 
 /* Everything is borrowed and outlives what uses it. Rows are finite numbers, and already of length
  * one for Cosine. */
 typedef struct oct_flat {
     const oct_kernels *kernels;
-    const float *rows;       /* [count][dim]; rows of absent points are never read */
+    const float *rows;       /* [count][dim]; rows of absent points are never read; NULL with
+                              * another datatype than float32 */
+    const uint8_t *compact;  /* rows of another datatype, likewise (simd/compact.h) */
     const uint64_t *present; /* bit per point: has this vector; NULL = every point has it */
     uint32_t count;          /* points of the segment: offsets 0..count-1 */
     uint32_t dim;            /* 1..OCT_VECTOR_SIZE_MAX */
     oct_metric metric;
+    oct_datatype datatype;
     /* Called before rows are read, with the range about to be read, so that storage can verify it
      * (oct_container_touch has this shape). NULL when the rows need no such call. Any thread. */
     oct_status (*touch)(void *arg, const void *at, size_t bytes, oct_error *error);
@@ -37,14 +41,33 @@ static inline bool oct_flat_has(const oct_flat *flat, uint32_t offset)
     return !flat->present || oct_bits_get(flat->present, offset);
 }
 
+/* Of float rows only. */
 static inline const float *oct_flat_row(const oct_flat *flat, uint32_t offset)
 {
     return flat->rows + (size_t)offset * flat->dim;
 }
 
-/* The similarity (higher is better, as in oct_hit) of a prepared query and a present point. The
- * row is not touched first. */
-float oct_flat_score(const oct_flat *flat, const float *query, uint32_t offset);
+/* A row as it is stored. */
+static inline size_t oct_flat_row_bytes(const oct_flat *flat)
+{
+    return flat->dim * oct_compact_bytes(flat->datatype);
+}
+static inline const uint8_t *oct_flat_stored(const oct_flat *flat, size_t row)
+{
+    const uint8_t *rows = flat->rows ? (const uint8_t *)flat->rows : flat->compact;
+    return rows + row * oct_flat_row_bytes(flat);
+}
+
+/* Verify rows [row, row + count) before they are read. What touch answers. */
+OCT_MUST_CHECK oct_status oct_flat_touch(const oct_flat *flat, size_t row, size_t count,
+                                         oct_error *error);
+
+/* The similarity (higher is better, as in oct_hit) of a prepared query (simd/metric.h) and a
+ * present point's row (its number; that of a point is its offset). It is not touched first. */
+float oct_flat_score(const oct_flat *flat, const float *query, size_t row);
+
+/* The same for any row of numbers that `flat` could hold. */
+float oct_flat_similarity(const oct_flat *flat, const float *query, const float *row);
 
 /* Offer every present, allowed point to `best`. `query` is [dim], prepared as the rows are.
  * CANCELLED, or what touch answers; `best` then holds an undefined part. */

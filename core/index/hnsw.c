@@ -298,9 +298,8 @@ oct_status oct_hnsw_open(const oct_alloc *alloc, const oct_flat *flat, const voi
                             : graph->header.entry;
     if (oct_hnsw_has_codes(graph))
         TRY(oct_codes_restore(flat->metric, flat->dim, graph->header.scale, &graph->space, error));
-    else if (flat->touch && flat->count > 0 && !flat->quant)
-        TRY(flat->touch(flat->touch_arg, flat->rows,
-                        (size_t)flat->count * flat->dim * sizeof(float), error));
+    else if (flat->count > 0 && !flat->quant)
+        TRY(oct_flat_touch(flat, 0, flat->count, error));
     *out = graph;
     graph = NULL;
 done:

@@ -339,11 +339,9 @@ static oct_status prepare(search *s, uint32_t limit, oct_error *error)
  * atomic load per block when they are verified already. */
 static oct_status ignore_codes(oct_hnsw *plain, oct_error *error)
 {
-    const oct_flat *flat = &plain->flat;
     plain->flat.quant = NULL;
-    if (!flat->touch || oct_hnsw_has_codes(plain)) return OCT_OK;
-    return flat->touch(flat->touch_arg, flat->rows,
-                       (size_t)flat->count * flat->dim * sizeof(float), error);
+    if (oct_hnsw_has_codes(plain)) return OCT_OK;
+    return oct_flat_touch(&plain->flat, 0, plain->flat.count, error);
 }
 
 oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,

@@ -114,9 +114,9 @@ void oct_hnsw_prefetch(const oct_hnsw *graph, const uint32_t *offsets, uint32_t 
         oct_quant_prefetch(graph->flat.quant, offsets, count);
         return;
     }
-    size_t stride = codes ? graph->header.row_bytes : graph->flat.dim * sizeof(float);
+    size_t stride = codes ? graph->header.row_bytes : oct_flat_row_bytes(&graph->flat);
     size_t ahead = MIN(stride, (size_t)AHEAD_BYTES);
-    const uint8_t *rows = codes ? graph->codes : (const uint8_t *)graph->flat.rows;
+    const uint8_t *rows = codes ? graph->codes : oct_flat_stored(&graph->flat, 0);
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *row = rows + offsets[i] * stride;
         for (size_t at = 0; at < ahead; at += LINE_BYTES) __builtin_prefetch(row + at);

@@ -94,6 +94,7 @@ oct_hnsw_config oct_config_hnsw(const oct_collection_config *config, uint32_t in
 {
     ASSERT(index < config->vector_count);
     oct_hnsw_config resolved = hnsw_resolve(config, &config->vectors[index].hnsw);
+    if (config->vectors[index].kind != OCT_VECTOR_DENSE) resolved.m = 0;
     if (resolved.payload_m == OCT_UNSET) resolved.payload_m = resolved.m;
     return resolved;
 }
@@ -107,6 +108,7 @@ static uint64_t given_payload_m(const oct_collection_config *config, uint32_t in
 bool oct_config_has_graph(const oct_collection_config *config, uint32_t index)
 {
     uint64_t payload_m = given_payload_m(config, index);
+    if (config->vectors[index].kind != OCT_VECTOR_DENSE) return false;
     return oct_config_hnsw(config, index).m > 0 || (payload_m != OCT_UNSET && payload_m > 0);
 }
 
@@ -125,6 +127,7 @@ const oct_quantization_config *oct_config_quantization(const oct_collection_conf
 {
     ASSERT(index < config->vector_count);
     const oct_quantization_config *own = &config->vectors[index].quantization;
+    if (config->vectors[index].kind != OCT_VECTOR_DENSE) return NULL;
     if (own->kind != OCT_QUANTIZATION_NONE) return own;
     return config->quantization.kind != OCT_QUANTIZATION_NONE ? &config->quantization : NULL;
 }
@@ -148,6 +151,13 @@ const char *oct_metric_name(oct_metric metric)
     static const char *const names[OCT_METRIC_COUNT] = { "Cosine", "Euclid", "Dot", "Manhattan" };
     ASSERT((unsigned)metric < OCT_METRIC_COUNT);
     return names[metric];
+}
+
+const char *oct_datatype_name(oct_datatype datatype)
+{
+    static const char *const names[OCT_DATATYPE_COUNT] = { "float32", "float16", "uint8" };
+    ASSERT((unsigned)datatype < OCT_DATATYPE_COUNT);
+    return names[datatype];
 }
 
 /* ---- copies ----------------------------------------------------------------------------- */
@@ -212,10 +222,18 @@ static bool settings_equal(const oct_config_setting *settings, size_t count, con
     return true;
 }
 
+static bool sparse_equal(const oct_sparse_params *a, const oct_sparse_params *b)
+{
+    return a->has_index == b->has_index && a->has_modifier == b->has_modifier &&
+           a->idf == b->idf && a->full_scan_threshold == b->full_scan_threshold &&
+           a->on_disk == b->on_disk && a->datatype == b->datatype;
+}
+
 static bool vectors_equal(const oct_vector_params *a, const oct_vector_params *b)
 {
     return oct_str_equal(a->name, b->name) && a->size == b->size && a->metric == b->metric &&
-           a->on_disk == b->on_disk &&
+           a->on_disk == b->on_disk && a->kind == b->kind && a->datatype == b->datatype &&
+           a->has_datatype == b->has_datatype && sparse_equal(&a->sparse, &b->sparse) &&
            settings_equal(oct_hnsw_settings, OCT_HNSW_SETTINGS, &a->hnsw, &b->hnsw) &&
            oct_quantization_equal(&a->quantization, &b->quantization);
 }

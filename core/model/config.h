@@ -42,7 +42,8 @@ bool oct_config_equal(const oct_collection_config *a, const oct_collection_confi
 uint32_t oct_config_find_vector(const oct_collection_config *config, oct_str name);
 
 /* The graph settings of vector `index`: its own, then the collection's, then the defaults. Every
- * member is set (payload_m is m when it was not given). */
+ * member is set (payload_m is m when it was not given). m is 0, no graph, for multivectors, which
+ * are compared one by one, and for sparse vectors, which have an index of their own. */
 oct_hnsw_config oct_config_hnsw(const oct_collection_config *config, uint32_t index);
 
 /* Are graphs built of vector `index`: of all its points, or within payload blocks? */
@@ -54,7 +55,8 @@ bool oct_config_has_graph(const oct_collection_config *config, uint32_t index);
 uint64_t oct_config_payload_m(const oct_collection_config *config, uint32_t index,
                               const oct_field_config *field);
 
-/* How vector `index` is quantized: its own setting, else the collection's; NULL when it is not. */
+/* How vector `index` is quantized: its own setting, else the collection's; NULL when it is not, as
+ * sparse vectors and multivectors are not. */
 const oct_quantization_config *oct_config_quantization(const oct_collection_config *config,
                                                        uint32_t index);
 
@@ -64,6 +66,8 @@ oct_optimizers_config oct_config_optimizers(const oct_collection_config *config)
 
 /* "Cosine", ... */
 const char *oct_metric_name(oct_metric metric);
+/* "float32", ... */
+const char *oct_datatype_name(oct_datatype datatype);
 
 /* ---- payload indexes -------------------------------------------------------------------- */
 

@@ -19,6 +19,9 @@
 enum { VECTOR_NAME_BYTES_MAX = 200 };
 STATIC_ASSERT(VECTOR_NAME_BYTES_MAX <= (int)OCT_VECTOR_NAME_BYTES_MAX, "Qdrant's bound is ours");
 
+/* Of a threshold that is kept to be shown again. */
+#define SIZE_MAX_SCAN (UINT64_C(1) << 50)
+
 /* Where in the body a record stands, for messages. */
 typedef struct record_place {
     const char *prefix; /* "vectors" */
@@ -183,6 +186,45 @@ static oct_status parse_metric(const oct_json *object, const record_place *place
                     place->name.at ? place->name.at : "");
 }
 
+/* {"comparator": "max_sim"} makes a vector a multivector. */
+static oct_status parse_multivector(const oct_json *owner, const record_place *place,
+                                    oct_vector_kind *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_json *object;
+    TRY(object_member(owner, place, "multivector_config", &object, error));
+    if (!object) return OCT_OK;
+    const oct_json *comparator = oct_json_get(object, OCT_STR("comparator"));
+    if (!comparator || !is_string(comparator, "max_sim"))
+        TRY(oct_fail(error, OCT_BAD_INPUT,
+                     "Format error in JSON body: %s%s%.*s.multivector_config.comparator: expected "
+                     "`max_sim`",
+                     place->prefix, place->name.at ? "." : "", (int)place->name.bytes,
+                     place->name.at ? place->name.at : ""));
+    *out = OCT_VECTOR_MULTI;
+done:
+    return status;
+}
+
+static oct_status parse_datatype(const oct_json *owner, const record_place *place,
+                                 oct_datatype *out, bool *given, oct_error *error)
+{
+    const oct_json *value = member_of(owner, "datatype");
+    *given = value != NULL;
+    if (!value) return OCT_OK;
+    for (int i = 0; i < OCT_DATATYPE_COUNT; i++)
+        if (is_string(value, oct_datatype_name((oct_datatype)i))) {
+            *out = (oct_datatype)i;
+            return OCT_OK;
+        }
+    if (is_string(value, "turbo4")) return fail_unsupported(place, "datatype turbo4", error);
+    return oct_fail(error, OCT_BAD_INPUT,
+                    "Format error in JSON body: %s%s%.*s%s.datatype: expected one of `float32`, "
+                    "`float16`, `uint8`",
+                    place->prefix, place->name.at ? "." : "", (int)place->name.bytes,
+                    place->name.at ? place->name.at : "", place->suffix);
+}
+
 static oct_status parse_vector(const oct_json *object, oct_str name, oct_vector_params *out,
                                oct_error *error)
 {
@@ -198,28 +240,26 @@ static oct_status parse_vector(const oct_json *object, oct_str name, oct_vector_
     TRY(parse_setting(object, &on_disk, &place, out, error));
     TRY(parse_hnsw(object, place, &out->hnsw, error));
     TRY(oct_quantization_parse(object, "vectors", name, &out->quantization, error));
-    if (member_of(object, "multivector_config"))
-        TRY(fail_unsupported(&place, "multivector_config", error));
-    const oct_json *datatype = member_of(object, "datatype");
-    if (datatype && !is_string(datatype, "float32"))
-        TRY(fail_unsupported(&place, "datatype other than float32", error));
+    TRY(parse_multivector(object, &place, &out->kind, error));
+    TRY(parse_datatype(object, &place, &out->datatype, &out->has_datatype, error));
 done:
     return status;
 }
 
-static oct_status check_vector_name(oct_str name, oct_error *error)
+/* `form`: "dense" or "sparse". */
+static oct_status check_vector_name(oct_str name, const char *form, oct_error *error)
 {
     static const char forbidden[] = "<>:\"/\\|?*\x1f"; /* and NUL, which ends the string */
     if (name.bytes > VECTOR_NAME_BYTES_MAX)
         return oct_fail(error, OCT_BAD_INPUT,
-                        "Wrong input: Invalid dense vector name `%.*s`: vector name must be at "
-                        "most %d bytes long",
+                        "Wrong input: Invalid %s vector name `%.*s`: vector name must be at "
+                        "most %d bytes long", form,
                         oct_str_shown(name, VECTOR_NAME_BYTES_MAX), name.at, VECTOR_NAME_BYTES_MAX);
     for (size_t i = 0; i < name.bytes; i++)
         if (memchr(forbidden, name.at[i], sizeof forbidden))
             return oct_fail(error, OCT_BAD_INPUT,
-                            "Wrong input: Invalid dense vector name `%.*s`: vector name cannot "
-                            "contain \"%c\" char",
+                            "Wrong input: Invalid %s vector name `%.*s`: vector name cannot "
+                            "contain \"%c\" char", form,
                             (int)name.bytes, name.at, name.at[i] ? name.at[i] : '0');
     return OCT_OK;
 }
@@ -250,7 +290,7 @@ static oct_status parse_vector_map(oct_arena *arena, const oct_json *map,
     while ((value = oct_json_next(&iter, &name)) != NULL) {
         if (oct_json_get(map, name) != value) continue; /* a duplicate: the last one counts */
         oct_vector_params vector;
-        TRY(check_vector_name(name, error));
+        TRY(check_vector_name(name, "dense", error));
         TRY(oct_arena_str(arena, name, &name, error));
         if (oct_json_kind_of(value) != OCT_JSON_OBJECT)
             TRY(fail_type(&(record_place){ .prefix = "vectors", .suffix = "" }, name.at, value,
@@ -284,6 +324,109 @@ static oct_status parse_vectors(oct_arena *arena, const oct_json *body,
     TRY(parse_vector(value, (oct_str){ NULL, 0 }, vector, error));
     out->vectors = vector;
     out->vector_count = 1;
+done:
+    return status;
+}
+
+/* ---- sparse vectors --------------------------------------------------------------------- */
+
+static oct_status parse_sparse_index(const oct_json *owner, record_place place,
+                                     oct_sparse_params *out, oct_error *error)
+{
+    static const oct_config_setting settings[] = {
+        { "full_scan_threshold", NULL, offsetof(oct_sparse_params, full_scan_threshold), 0,
+          SIZE_MAX_SCAN, OCT_UNSET, false, false },
+        { "on_disk", NULL, offsetof(oct_sparse_params, on_disk), 0, 1, OCT_UNSET, true, false },
+    };
+    oct_status status = OCT_OK;
+    const oct_json *object;
+    oct_datatype datatype = OCT_DATATYPE_FLOAT32;
+    bool given = false;
+    unset_all(settings, ARRAY_COUNT(settings), out);
+    out->datatype = OCT_UNSET;
+    TRY(object_member(owner, &place, "index", &object, error));
+    if (!object) return OCT_OK;
+    out->has_index = true;
+    place.suffix = ".index";
+    TRY(parse_settings(object, settings, ARRAY_COUNT(settings), &place, out, error));
+    TRY(parse_datatype(object, &place, &datatype, &given, error));
+    if (given) out->datatype = (uint64_t)datatype;
+done:
+    return status;
+}
+
+static oct_status parse_sparse_vector(const oct_json *object, oct_str name, oct_vector_params *out,
+                                      oct_error *error)
+{
+    oct_status status = OCT_OK;
+    record_place place = { .prefix = "sparse_vectors", .name = name, .suffix = "" };
+    *out = (oct_vector_params){ .name = name, .kind = OCT_VECTOR_SPARSE, .on_disk = OCT_UNSET,
+                                .metric = OCT_METRIC_DOT };
+    unset_all(oct_hnsw_settings, OCT_HNSW_SETTINGS, &out->hnsw);
+    TRY(parse_sparse_index(object, place, &out->sparse, error));
+    const oct_json *modifier = member_of(object, "modifier");
+    if (!modifier) return OCT_OK;
+    out->sparse.has_modifier = true;
+    out->sparse.idf = is_string(modifier, "idf");
+    if (!out->sparse.idf && !is_string(modifier, "none"))
+        TRY(oct_fail(error, OCT_BAD_INPUT,
+                     "Format error in JSON body: sparse_vectors.%.*s.modifier: expected one of "
+                     "`none`, `idf`", (int)name.bytes, name.at));
+done:
+    return status;
+}
+
+/* One member of sparse_vectors; its name must be new. */
+static oct_status add_sparse_vector(oct_arena *arena, const oct_json *value, oct_str name,
+                                    oct_vector_params *vectors, oct_collection_config *out,
+                                    oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_vector_params vector;
+    uint32_t dense = 0;
+    TRY(check_vector_name(name, "sparse", error));
+    if (name.bytes == 0)
+        TRY(oct_fail(error, OCT_BAD_INPUT, "Wrong input: a sparse vector needs a name"));
+    TRY(oct_arena_str(arena, name, &name, error));
+    if (oct_json_kind_of(value) != OCT_JSON_OBJECT)
+        TRY(fail_type(&(record_place){ .prefix = "sparse_vectors", .suffix = "" }, name.at, value,
+                      "an object", error));
+    if (oct_config_find_vector(out, name) != OCT_CONFIG_NO_VECTOR)
+        TRY(oct_fail(error, OCT_BAD_INPUT,
+                     "Wrong input: Vector name `%.*s` is used for a dense and a sparse vector",
+                     (int)name.bytes, name.at));
+    TRY(parse_sparse_vector(value, name, &vector, error));
+    while (dense < out->vector_count && vectors[dense].kind != OCT_VECTOR_SPARSE) dense++;
+    insert_by_name(vectors + dense, out->vector_count - dense, vector);
+    out->vector_count++;
+done:
+    return status;
+}
+
+/* They stand behind the others, in the order of their names. */
+static oct_status parse_sparse_vectors(oct_arena *arena, const oct_json *body,
+                                       const record_place *top, oct_collection_config *out,
+                                       oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_json *map, *value;
+    oct_vector_params *vectors;
+    oct_str name = { NULL, 0 };
+    TRY(object_member(body, top, "sparse_vectors", &map, error));
+    if (!map || oct_json_count(map) == 0) return OCT_OK;
+    size_t count = oct_json_count(map) + out->vector_count;
+    if (count > OCT_NAMED_VECTORS_MAX)
+        TRY(oct_fail(error, OCT_BAD_INPUT,
+                     "Wrong input: sparse_vectors: %zu vectors in all; at most %d are allowed",
+                     count, (int)OCT_NAMED_VECTORS_MAX));
+    TRY(oct_arena_array(arena, count, sizeof *vectors, &vectors, error));
+    for (uint32_t i = 0; i < out->vector_count; i++) vectors[i] = out->vectors[i];
+    out->vectors = vectors;
+    oct_json_iter iter = oct_json_iterate(map);
+    while ((value = oct_json_next(&iter, &name)) != NULL) {
+        if (oct_json_get(map, name) != value) continue; /* a duplicate: the last one counts */
+        TRY(add_sparse_vector(arena, value, name, vectors, out, error));
+    }
 done:
     return status;
 }
@@ -328,10 +471,6 @@ static oct_status refuse_unsupported(const oct_json *body, const record_place *t
                                      oct_error *error)
 {
     oct_status status = OCT_OK;
-    const oct_json *sparse;
-    TRY(object_member(body, top, "sparse_vectors", &sparse, error));
-    if (sparse && oct_json_count(sparse) > 0)
-        TRY(fail_unsupported(top, "sparse_vectors", error));
     const oct_json *strict;
     TRY(object_member(body, top, "strict_mode_config", &strict, error));
     const oct_json *enabled = strict ? member_of(strict, "enabled") : NULL;
@@ -358,6 +497,7 @@ oct_status oct_config_parse(oct_arena *arena, const oct_json *body, oct_collecti
         TRY(fail_type(&top, "the body", body, "an object", error));
     TRY(refuse_unsupported(body, &top, error));
     TRY(parse_vectors(arena, body, &config, error));
+    TRY(parse_sparse_vectors(arena, body, &top, &config, error));
     TRY(parse_settings(body, oct_collection_settings + OCT_WAL_SETTINGS,
                        OCT_COLLECTION_SETTINGS - OCT_WAL_SETTINGS, &top, &config, error));
     TRY(parse_hnsw(body, top, &config.hnsw, error));

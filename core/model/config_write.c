@@ -42,6 +42,12 @@ static void write_hnsw(oct_json_writer *writer, const oct_hnsw_config *hnsw)
     oct_json_end_object(writer);
 }
 
+static void write_datatype(oct_json_writer *writer, oct_datatype datatype)
+{
+    oct_json_key(writer, OCT_STR("datatype"));
+    oct_json_write_str(writer, oct_str_of(oct_datatype_name(datatype)));
+}
+
 static void write_vector(oct_json_writer *writer, const oct_vector_params *vector)
 {
     oct_json_begin_object(writer);
@@ -58,6 +64,14 @@ static void write_vector(oct_json_writer *writer, const oct_vector_params *vecto
         oct_json_key(writer, OCT_STR("on_disk"));
         oct_json_write_bool(writer, vector->on_disk != 0);
     }
+    if (vector->has_datatype) write_datatype(writer, vector->datatype);
+    if (vector->kind == OCT_VECTOR_MULTI) {
+        oct_json_key(writer, OCT_STR("multivector_config"));
+        oct_json_begin_object(writer);
+        oct_json_key(writer, OCT_STR("comparator"));
+        oct_json_write_str(writer, OCT_STR("max_sim"));
+        oct_json_end_object(writer);
+    }
     oct_json_end_object(writer);
 }
 
@@ -65,14 +79,53 @@ static void write_vectors(oct_json_writer *writer, const oct_collection_config *
 {
     oct_json_key(writer, OCT_STR("vectors"));
     if (config->single_vector) {
-        ASSERT(config->vector_count == 1);
+        ASSERT(config->vector_count >= 1);
         write_vector(writer, &config->vectors[0]);
         return;
     }
     oct_json_begin_object(writer);
     for (uint32_t i = 0; i < config->vector_count; i++) {
+        if (config->vectors[i].kind == OCT_VECTOR_SPARSE) break; /* they are the last */
         oct_json_key(writer, config->vectors[i].name);
         write_vector(writer, &config->vectors[i]);
+    }
+    oct_json_end_object(writer);
+}
+
+static void write_sparse_index(oct_json_writer *writer, const oct_sparse_params *sparse)
+{
+    oct_json_key(writer, OCT_STR("index"));
+    oct_json_begin_object(writer);
+    if (sparse->full_scan_threshold != OCT_UNSET) {
+        oct_json_key(writer, OCT_STR("full_scan_threshold"));
+        oct_json_write_uint(writer, sparse->full_scan_threshold);
+    }
+    if (sparse->on_disk != OCT_UNSET) {
+        oct_json_key(writer, OCT_STR("on_disk"));
+        oct_json_write_bool(writer, sparse->on_disk != 0);
+    }
+    if (sparse->datatype != OCT_UNSET) write_datatype(writer, (oct_datatype)sparse->datatype);
+    oct_json_end_object(writer);
+}
+
+/* Left out when there are none, as in Qdrant. */
+static void write_sparse_vectors(oct_json_writer *writer, const oct_collection_config *config)
+{
+    uint32_t i = 0;
+    while (i < config->vector_count && config->vectors[i].kind != OCT_VECTOR_SPARSE) i++;
+    if (i == config->vector_count) return;
+    oct_json_key(writer, OCT_STR("sparse_vectors"));
+    oct_json_begin_object(writer);
+    for (; i < config->vector_count; i++) {
+        const oct_sparse_params *sparse = &config->vectors[i].sparse;
+        oct_json_key(writer, config->vectors[i].name);
+        oct_json_begin_object(writer);
+        if (sparse->has_index) write_sparse_index(writer, sparse);
+        if (sparse->has_modifier) {
+            oct_json_key(writer, OCT_STR("modifier"));
+            oct_json_write_str(writer, sparse->idf ? OCT_STR("idf") : OCT_STR("none"));
+        }
+        oct_json_end_object(writer);
     }
     oct_json_end_object(writer);
 }
@@ -123,6 +176,7 @@ void oct_config_write(oct_json_writer *writer, const oct_collection_config *conf
     write_vectors(writer, config);
     write_settings(writer, oct_collection_settings + OCT_WAL_SETTINGS,
                    OCT_COLLECTION_SETTINGS - OCT_WAL_SETTINGS, config, false);
+    write_sparse_vectors(writer, config);
     oct_json_end_object(writer);
     write_hnsw(writer, &hnsw);
     oct_json_key(writer, OCT_STR("optimizer_config"));
@@ -141,6 +195,7 @@ void oct_config_store(oct_json_writer *writer, const oct_collection_config *conf
     write_vectors(writer, config);
     write_settings(writer, oct_collection_settings + OCT_WAL_SETTINGS,
                    OCT_COLLECTION_SETTINGS - OCT_WAL_SETTINGS, config, false);
+    write_sparse_vectors(writer, config);
     write_hnsw(writer, &config->hnsw);
     oct_json_key(writer, OCT_STR("optimizers_config"));
     write_optimizers(writer, &config->optimizers, false);

@@ -51,11 +51,11 @@ static oct_status fill_vectors(const oct_reading *reading, uint64_t mask, oct_lo
     point->vectors = vectors;
     for (uint32_t v = 0; v < config->vector_count; v++) {
         if (!((mask >> v) & 1)) continue;
-        const float *row;
-        TRY(oct_entry_vector(entry, at.offset, v, &row, error));
-        if (!row) continue;
-        vectors[point->vector_count++] =
-            (oct_named_vector){ config->vectors[v].name, row, config->vectors[v].size };
+        oct_named_vector vector;
+        TRY(oct_entry_vector(entry, at.offset, v, reading->arena, &vector, error));
+        if (!vector.values) continue;
+        vector.name = config->vectors[v].name; /* the config outlives the segment */
+        vectors[point->vector_count++] = vector;
     }
 done:
     return status;

@@ -4,6 +4,8 @@
  *
  * Rules, first match wins:
  *
+ *   0. Multivectors and sparse vectors: scan. No graph is ever built over them, so there is none to
+ *      wait for either; what scanning means for sparse vectors is search_forms.c's to say.
  *   1. No graph: scan; or skip when only indexed segments are wanted and this one's selected rows
  *      are as large as those that should have a graph (Qdrant's rule).
  *   2. `exact`: scan.
@@ -102,6 +104,8 @@ bool oct_plan_is_small(const oct_collection_config *config, uint32_t v, uint32_t
 oct_plan oct_plan_search(const oct_collection_config *config, uint32_t v, const oct_query *query,
                          const oct_plan_facts *facts)
 {
+    if (config->vectors[v].kind != OCT_VECTOR_DENSE)
+        return (oct_plan){ .way = OCT_PLAN_SCAN };
     if (!facts->has_graph) {
         bool skip = query->indexed_only && !is_small(config, v, facts->selected);
         return (oct_plan){ .way = skip ? OCT_PLAN_SKIP : OCT_PLAN_SCAN };

@@ -1,34 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * point.c - one stored point whole, as writes that change a part of it need it. */
-#include <string.h>
-
 #include "query/read.h"
 #include "query/source.h"
 #include "segment/layout.h"
 
-/* The rows a sealed point has, one after another. A single one is borrowed. */
-static oct_status join_rows(const oct_reading *reading, const float *const *rows, oct_slot *out,
-                            oct_error *error)
+/* The vectors a sealed point has, one after another. A single dense one is borrowed. */
+static oct_status join_vectors(const oct_reading *reading, const oct_named_vector *vectors,
+                               oct_slot *out, oct_error *error)
 {
     oct_status status = OCT_OK;
     const oct_collection_config *config = reading->config;
     uint32_t last = 0;
-    while (last < config->vector_count && !rows[last]) last++;
+    size_t words = 0;
+    float *joined;
     if (out->present == 0) return OCT_OK;
-    if ((out->present & (out->present - 1)) == 0) {
-        out->vectors = rows[last];
+    for (uint32_t v = 0; v < config->vector_count; v++) {
+        if (!vectors[v].values) continue;
+        words += oct_layout_words_of(&vectors[v]);
+        last = v;
+    }
+    if ((out->present & (out->present - 1)) == 0 && vectors[last].kind == OCT_VECTOR_DENSE) {
+        out->vectors = vectors[last].values;
         return OCT_OK;
     }
-    float *joined;
-    TRY(oct_arena_array(reading->arena,
-                        oct_layout_floats(config, out->present, config->vector_count),
-                        sizeof *joined, &joined, error));
-    for (uint32_t v = 0; v < config->vector_count; v++)
-        if (rows[v])
-            memcpy(joined + oct_layout_floats(config, out->present, v), rows[v],
-                   config->vectors[v].size * sizeof *joined);
+    TRY(oct_arena_array(reading->arena, words, sizeof *joined, &joined, error));
     out->vectors = joined;
+    for (uint32_t v = 0; v < config->vector_count; v++)
+        if (vectors[v].values) joined = oct_layout_put(&vectors[v], joined);
 done:
     return status;
 }
@@ -38,7 +37,7 @@ oct_status oct_read_point(const oct_reading *reading, oct_location location, oct
 {
     oct_status status = OCT_OK;
     const oct_view_entry *entry = &reading->view->entries[location.entry];
-    const float *rows[OCT_NAMED_VECTORS_MAX] = { NULL };
+    oct_named_vector vectors[OCT_NAMED_VECTORS_MAX];
     ASSERT(location.entry < reading->view->count);
     ASSERT(location.offset < entry->count);
     if (entry->memory) {
@@ -51,10 +50,10 @@ oct_status oct_read_point(const oct_reading *reading, oct_location location, oct
                        .previous = OCT_SLOT_NONE };
     TRY(oct_entry_payload(entry, location.offset, &out->payload, error));
     for (uint32_t v = 0; v < reading->config->vector_count; v++) {
-        TRY(oct_entry_vector(entry, location.offset, v, &rows[v], error));
-        if (rows[v]) out->present |= UINT64_C(1) << v;
+        TRY(oct_entry_vector(entry, location.offset, v, reading->arena, &vectors[v], error));
+        if (vectors[v].values) out->present |= UINT64_C(1) << v;
     }
-    TRY(join_rows(reading, rows, out, error));
+    TRY(join_vectors(reading, vectors, out, error));
 done:
     return status;
 }

@@ -18,35 +18,17 @@
 #include "query/found.h"
 #include "query/plan.h"
 #include "query/scroll.h"
-#include "query/source.h"
+#include "query/search_job.h"
 #include "segment/layout.h"
 #include "simd/metric.h"
 #include "base/str.h"
 
-/* One search on its way through the entries. */
-typedef struct search_job {
-    const oct_reading *reading;
-    const oct_query *query;
-    uint32_t v;          /* which vector of the config */
-    const float *vector; /* the query, prepared */
-    bool has_excluded;
-    oct_location excluded;
-    oct_selecting selecting;
-    oct_rank rank;
-    float threshold; /* similarity to be beaten, with has_score_threshold */
-} search_job;
-
-static oct_metric metric_of(const search_job *job)
+static oct_metric metric_of(const oct_search_job *job)
 {
     return job->reading->config->vectors[job->v].metric;
 }
 
-static bool is_excluded(const search_job *job, uint32_t entry, uint32_t offset)
-{
-    return job->has_excluded && job->excluded.entry == entry && job->excluded.offset == offset;
-}
-
-static void offer(search_job *job, float score, oct_location at)
+void oct_search_offer(oct_search_job *job, float score, oct_location at)
 {
     if (job->query->has_score_threshold && !(score > job->threshold)) return;
     if (!oct_rank_may_take(&job->rank, score)) return; /* before its id is looked up */
@@ -59,7 +41,7 @@ static void offer(search_job *job, float score, oct_location at)
 /* ---- the query's vector -------------------------------------------------------------- */
 
 /* Find the stored point that is the query and its vector. */
-static oct_status find_point(search_job *job, const float **row, oct_error *error)
+static oct_status find_point(oct_search_job *job, oct_error *error)
 {
     oct_status status = OCT_OK;
     const oct_reading *reading = job->reading;
@@ -71,15 +53,15 @@ static oct_status find_point(search_job *job, const float **row, oct_error *erro
     }
     job->has_excluded = true;
     TRY(oct_entry_vector(&reading->view->entries[job->excluded.entry], job->excluded.offset, job->v,
-                         row, error));
-    if (!*row)
+                         reading->arena, &job->vector, error));
+    if (!job->vector.values)
         TRY(oct_fail(error, OCT_NOT_FOUND, "Vector with name \"%.*s\" for point not found",
                      (int)name.bytes, name.bytes ? name.at : ""));
 done:
     return status;
 }
 
-static oct_status find_vector_field(search_job *job, oct_error *error)
+static oct_status find_vector_field(oct_search_job *job, oct_error *error)
 {
     oct_str name = job->query->using_vector;
     job->v = oct_layout_find(job->reading->config, name);
@@ -88,47 +70,73 @@ static oct_status find_vector_field(search_job *job, oct_error *error)
                     oct_str_shown(name, OCT_VECTOR_NAME_BYTES_MAX), name.bytes ? name.at : "");
 }
 
-/* Which vector field, and the query's vector as the stored ones are. */
-static oct_status prepare_vector(search_job *job, oct_error *error)
+/* Which vector field, and a given vector as the stored ones are. */
+static oct_status prepare_given(oct_search_job *job, oct_error *error)
 {
     oct_status status = OCT_OK;
     const oct_reading *reading = job->reading;
     const oct_query *query = job->query;
-    if (query->kind == OCT_QUERY_POINT) {
-        TRY(find_vector_field(job, error));
-        TRY(find_point(job, &job->vector, error));
-        goto done; /* stored vectors are prepared already */
-    }
-    TRY(oct_vector_check(reading->config, query->using_vector, query->vector, query->vector_count,
-                         &job->v, error));
+    oct_named_vector vector = { .name = query->using_vector,
+                                .values = query->vector,
+                                .count = query->vector_count,
+                                .kind = query->vector_kind,
+                                .rows = query->vector_rows,
+                                .indices = query->vector_indices };
+    TRY(oct_vector_check(reading->config, &vector, &job->v, error));
+    const oct_vector_params *params = oct_search_params(job);
     float *copy;
-    TRY(oct_arena_array(reading->arena, query->vector_count, sizeof *copy, &copy, error));
-    memcpy(copy, query->vector, query->vector_count * sizeof *copy);
-    oct_metric_preprocess(reading->kernels, metric_of(job), copy, query->vector_count);
-    job->vector = copy;
+    TRY(oct_arena_array(reading->arena, vector.count, sizeof *copy, &copy, error));
+    if (vector.count) memcpy(copy, vector.values, vector.count * sizeof *copy);
+    oct_metric_prepare(reading->kernels, params, copy, vector.count);
+    job->vector = oct_vector_as(params, &vector);
+    job->vector.values = copy;
+done:
+    return status;
+}
+
+/* The query's vector, as its metric wants it. */
+static oct_status prepare_vector(oct_search_job *job, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_reading *reading = job->reading;
+    float *copy;
+    if (job->query->kind == OCT_QUERY_POINT) {
+        TRY(find_vector_field(job, error));
+        TRY(find_point(job, error));
+    } else {
+        TRY(prepare_given(job, error));
+    }
+    if (!oct_metric_query_differs(oct_search_params(job))) return OCT_OK;
+    TRY(oct_arena_array(reading->arena, job->vector.count, sizeof *copy, &copy, error));
+    memcpy(copy, job->vector.values, job->vector.count * sizeof *copy);
+    oct_metric_prepare_query(reading->kernels, oct_search_params(job), copy, job->vector.count);
+    job->vector.values = copy;
 done:
     return status;
 }
 
 /* ---- segments ------------------------------------------------------------------------ */
 
-static void search_memory(search_job *job, uint32_t index, const oct_selection *selection)
+static void search_memory(oct_search_job *job, uint32_t index, const oct_selection *selection)
 {
+    if (job->vector.kind != OCT_VECTOR_DENSE) {
+        oct_search_memory_form(job, index, selection);
+        return;
+    }
     const oct_view_entry *entry = &job->reading->view->entries[index];
-    uint32_t dim = job->reading->config->vectors[job->v].size;
+    const oct_flat form = oct_search_rows(job);
     for (uint32_t i = 0; i < entry->count; i++) {
-        if (!oct_selection_has(selection, i) || is_excluded(job, index, i)) continue;
+        if (!oct_selection_has(selection, i) || oct_search_excludes(job, index, i)) continue;
         const oct_slot *slot = oct_memory_slot(entry->memory, i);
         const float *row = oct_memory_vector(entry->memory, slot, job->v);
         if (!row) continue;
-        float score = oct_metric_similarity(job->reading->kernels, metric_of(job), job->vector, row,
-                                            dim);
-        offer(job, score, (oct_location){ index, i });
+        float score = oct_flat_similarity(&form, job->vector.values, row);
+        oct_search_offer(job, score, (oct_location){ index, i });
     }
 }
 
 /* A list as bits: walks ask about single points. */
-static oct_status list_to_bits(search_job *job, const oct_sealed_vector *field,
+static oct_status list_to_bits(oct_search_job *job, const oct_sealed_vector *field,
                                const oct_selection *selection, const uint64_t **out,
                                oct_error *error)
 {
@@ -143,7 +151,7 @@ static oct_status list_to_bits(search_job *job, const oct_sealed_vector *field,
 }
 
 /* Do the selected points link among themselves? */
-static oct_status find_links(search_job *job, const oct_sealed_vector *field,
+static oct_status find_links(oct_search_job *job, const oct_sealed_vector *field,
                              const oct_selection *selection, bool *linked, oct_error *error)
 {
     oct_status status = OCT_OK;
@@ -156,29 +164,29 @@ done:
     return status;
 }
 
-static oct_status scan_rows(const search_job *job, const oct_sealed_vector *field,
+static oct_status scan_rows(const oct_search_job *job, const oct_sealed_vector *field,
                             const oct_selection *selection, oct_topk *best, oct_error *error)
 {
     const oct_flat_limits limits = { .allowed = selection->bits };
-    if (!selection->list) return oct_flat_scan(&field->flat, job->vector, &limits, best, error);
-    return oct_flat_scan_list(&field->flat, job->vector, selection->list, selection->count, &limits,
+    if (!selection->list) return oct_flat_scan(&field->flat, job->vector.values, &limits, best, error);
+    return oct_flat_scan_list(&field->flat, job->vector.values, selection->list, selection->count, &limits,
                               best, error);
 }
 
 /* Are the quantized codes of this field searched? Not for an exact answer. */
-static bool uses_codes(const search_job *job, const oct_sealed_vector *field)
+static bool uses_codes(const oct_search_job *job, const oct_sealed_vector *field)
 {
     return field->quant && !job->query->exact && !job->query->quantization.ignore;
 }
 
 /* Does its graph walk on codes for this query, quantized or its own? */
-static bool searches_codes(const search_job *job, const oct_sealed_vector *field)
+static bool searches_codes(const oct_search_job *job, const oct_sealed_vector *field)
 {
     if (!field->graph) return false;
     return field->quant ? uses_codes(job, field) : oct_hnsw_graph_params(field->graph).codes;
 }
 
-static bool rescores(const search_job *job, const oct_sealed_vector *field)
+static bool rescores(const oct_search_job *job, const oct_sealed_vector *field)
 {
     const oct_quantization_search *asked = &job->query->quantization;
     if (!field->quant || asked->has_rescore) return asked->rescore;
@@ -187,20 +195,20 @@ static bool rescores(const search_job *job, const oct_sealed_vector *field)
 }
 
 /* 0: not given, or there are no codes. */
-static float oversampling(const search_job *job, const oct_sealed_vector *field)
+static float oversampling(const oct_search_job *job, const oct_sealed_vector *field)
 {
     const double most = (double)OCT_LIMIT_MAX;
     return uses_codes(job, field) ? (float)MIN(job->query->quantization.oversampling, most) : 0.0f;
 }
 
-static oct_status scan(search_job *job, const oct_sealed_vector *field,
+static oct_status scan(oct_search_job *job, const oct_sealed_vector *field,
                        const oct_selection *selection, oct_topk *best, oct_error *error)
 {
     oct_status status = OCT_OK;
     const uint64_t *bits = selection->bits;
     if (!uses_codes(job, field)) return scan_rows(job, field, selection, best, error);
     if (selection->list) TRY(list_to_bits(job, field, selection, &bits, error));
-    const oct_quant_request request = { .vector = job->vector,
+    const oct_quant_request request = { .vector = job->vector.values,
                                         .rescore = rescores(job, field),
                                         .oversampling = oversampling(job, field),
                                         .limits = { .allowed = bits } };
@@ -209,13 +217,16 @@ done:
     return status;
 }
 
-static oct_status find_best(search_job *job, const oct_sealed_vector *field,
-                            const oct_selection *selection, const oct_plan *plan, oct_topk *best,
-                            oct_error *error)
+static oct_status find_best(oct_search_job *job, uint32_t index, const oct_selection *selection,
+                            const oct_plan *plan, oct_topk *best, oct_error *error)
 {
     oct_status status = OCT_OK;
+    const oct_sealed_vector *field =
+        &job->reading->view->entries[index].sealed->vectors[job->v];
+    if (job->vector.kind != OCT_VECTOR_DENSE)
+        return oct_search_sealed_form(job, index, selection, best, error);
     oct_hnsw_query query = { .way = OCT_HNSW_SCAN,
-                             .vector = job->vector,
+                             .vector = job->vector.values,
                              .ef = plan->ef,
                              .ignore_codes = !uses_codes(job, field),
                              .rescore = rescores(job, field),
@@ -236,18 +247,19 @@ done:
 }
 
 /* The points of an entry that pass: as a list where that is cheap and all that is needed. */
-static oct_status select_points(search_job *job, const oct_view_entry *entry, oct_selection *out,
+static oct_status select_points(oct_search_job *job, const oct_view_entry *entry, oct_selection *out,
                                 oct_error *error)
 {
     oct_status status = OCT_OK;
     bool listed = false;
-    if (entry->sealed) TRY(oct_selecting_list(&job->selecting, entry, out, &listed, error));
+    if (entry->sealed && job->vector.kind == OCT_VECTOR_DENSE)
+        TRY(oct_selecting_list(&job->selecting, entry, out, &listed, error));
     if (!listed) TRY(oct_selecting_entry(&job->selecting, entry, out, error));
 done:
     return status;
 }
 
-static oct_status search_sealed(search_job *job, uint32_t index, const oct_selection *selection,
+static oct_status search_sealed(oct_search_job *job, uint32_t index, const oct_selection *selection,
                                 oct_error *error)
 {
     oct_status status = OCT_OK;
@@ -274,17 +286,17 @@ static oct_status search_sealed(search_job *job, uint32_t index, const oct_selec
     oct_topk best;
     TRY(oct_arena_array(&job->selecting.work, wanted, sizeof *hits, &hits, error));
     oct_topk_init(&best, hits, wanted);
-    TRY(find_best(job, field, selection, &plan, &best, error));
+    TRY(find_best(job, index, selection, &plan, &best, error));
     for (uint32_t i = 0; i < best.count; i++)
-        if (!is_excluded(job, index, hits[i].offset))
-            offer(job, hits[i].score, (oct_location){ index, hits[i].offset });
+        if (!oct_search_excludes(job, index, hits[i].offset))
+            oct_search_offer(job, hits[i].score, (oct_location){ index, hits[i].offset });
 done:
     return status;
 }
 
 /* ---- the whole view ------------------------------------------------------------------ */
 
-static oct_status search_view(search_job *job, oct_error *error)
+static oct_status search_view(oct_search_job *job, oct_error *error)
 {
     oct_status status = OCT_OK;
     const oct_view *view = job->reading->view;
@@ -292,6 +304,7 @@ static oct_status search_view(search_job *job, oct_error *error)
     uint32_t wanted;
     TRY(oct_selecting_begin(&job->selecting, job->reading, query->filter, error));
     TRY(prepare_vector(job, error));
+    TRY(oct_search_prepare_form(job, error));
     TRY(oct_read_wanted(view, query->limit, query->offset, &wanted, error));
     TRY(oct_rank_create(job->reading->arena, wanted, &job->rank, error));
     if (query->has_score_threshold)
@@ -311,7 +324,7 @@ done:
     return status;
 }
 
-static oct_status page_view(search_job *job, oct_error *error)
+static oct_status page_view(oct_search_job *job, oct_error *error)
 {
     const oct_query *query = job->query;
     bool overflow = query->limit > UINT64_MAX - query->offset;
@@ -325,7 +338,7 @@ oct_status oct_read_query(const oct_reading *reading, const oct_query *query, oc
                           oct_error *error)
 {
     oct_status status = OCT_OK;
-    search_job job = { .reading = reading, .query = query };
+    oct_search_job job = { .reading = reading, .query = query };
     bool ranked = query->kind != OCT_QUERY_NONE;
     oct_showing showing;
     oct_found_point *points;

@@ -8,6 +8,8 @@
  * that a view of many segments needs no more memory than its largest. */
 #include "query/source.h"
 
+#include "segment/layout.h"
+
 /* A list is worth it for less than one point in so many: going over bits costs as much then. */
 enum { POINTS_PER_LISTED = 32 };
 
@@ -34,10 +36,13 @@ oct_status oct_entry_payload(const oct_view_entry *entry, uint32_t offset, oct_s
 }
 
 oct_status oct_entry_vector(const oct_view_entry *entry, uint32_t offset, uint32_t v,
-                            const float **out, oct_error *error)
+                            oct_arena *arena, oct_named_vector *out, oct_error *error)
 {
-    if (entry->sealed) return oct_sealed_row(entry->sealed, offset, v, out, error);
-    *out = oct_memory_vector(entry->memory, oct_memory_slot(entry->memory, offset), v);
+    if (entry->sealed) return oct_sealed_vector_at(entry->sealed, offset, v, arena, out, error);
+    const oct_memory_segment *memory = entry->memory;
+    const float *at = oct_memory_vector(memory, oct_memory_slot(memory, offset), v);
+    *out = (oct_named_vector){ .values = NULL };
+    if (at) *out = oct_layout_vector(&memory->config->vectors[v], at);
     return OCT_OK;
 }
 

@@ -15,9 +15,11 @@ uint64_t oct_entry_version(const oct_view_entry *entry, uint32_t offset);
 /* The payload text ("" = none), verified, borrowed from the segment. CORRUPT. */
 OCT_MUST_CHECK oct_status oct_entry_payload(const oct_view_entry *entry, uint32_t offset,
                                             oct_str *out, oct_error *error);
-/* The row of vector v, verified, borrowed; NULL when the point has none. CORRUPT. */
+/* Vector v, verified, borrowed or decoded into the arena; its values are NULL when the point has
+ * none. CORRUPT, NOMEM, LIMIT. */
 OCT_MUST_CHECK oct_status oct_entry_vector(const oct_view_entry *entry, uint32_t offset,
-                                           uint32_t v, const float **out, oct_error *error);
+                                           uint32_t v, oct_arena *arena, oct_named_vector *out,
+                                           oct_error *error);
 
 /* The entry as filters see it. Borrows `entry`, which must not move. */
 oct_filter_source oct_entry_source(const oct_view_entry *entry);

@@ -18,6 +18,7 @@
 #include "model/point_id.h"
 #include "segment/layout.h"
 #include "segment/links.h"
+#include "simd/metric.h"
 
 enum {
     POINTS_PER_CHECK = 128,   /* points emitted between two looks at the clock */
@@ -50,15 +51,17 @@ struct oct_build {
     stage *stages;
     uint32_t stage_count, stage_capacity, at_stage, at_point;
     bool stage_open;
-    uint64_t payload_end;
+    uint64_t payload_end, vector_end;
     oct_field_builder **fields; /* [schema->count] */
     oct_arena scratch;          /* one parsed payload */
+    oct_arena decoded;          /* one decoded vector */
     float *rows;                /* of the vector whose graph is built */
     uint64_t *row_present;
     oct_hnsw_builder *graph_builder;
     oct_segment_links links;
     bool links_wanted; /* of any vector */
     oct_quant_builder *quant_builder;
+    oct_sparse_builder *sparse; /* of the vector whose index is built */
     oct_sealed *sealed;
     bool done;
 };
@@ -79,13 +82,19 @@ static oct_status payload_of(const oct_build *build, uint32_t point, oct_str *ou
     return OCT_OK;
 }
 
-static oct_status row_of(const oct_build *build, uint32_t point, uint32_t v, const float **out,
-                         oct_error *error)
+/* Its values are NULL when the point has none; they last until the next call. */
+static oct_status vector_of(oct_build *build, uint32_t point, uint32_t v, oct_named_vector *out,
+                            oct_error *error)
 {
+    oct_arena_reset(&build->decoded);
     const item *it = &build->items[point];
     const oct_view_entry *source = &build->sources[it->source];
-    if (source->sealed) return oct_sealed_row(source->sealed, it->offset, v, out, error);
-    *out = oct_memory_vector(source->memory, oct_memory_slot(source->memory, it->offset), v);
+    if (source->sealed)
+        return oct_sealed_vector_at(source->sealed, it->offset, v, &build->decoded, out, error);
+    const float *at =
+        oct_memory_vector(source->memory, oct_memory_slot(source->memory, it->offset), v);
+    *out = (oct_named_vector){ .values = NULL };
+    if (at) *out = oct_layout_vector(&build->request.config->vectors[v], at);
     return OCT_OK;
 }
 
@@ -232,30 +241,91 @@ static oct_status emit_zeros(oct_build *build, size_t bytes, oct_error *error)
     return status;
 }
 
+static oct_status emit_numbers(oct_build *build, oct_datatype datatype,
+                               const oct_named_vector *vector, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    uint8_t row[1024];
+    size_t item_bytes = oct_compact_bytes(datatype), most = sizeof row / item_bytes;
+    if (datatype == OCT_DATATYPE_FLOAT32)
+        return oct_container_append(build->writer, vector->values, vector->count * item_bytes,
+                                    error);
+    for (size_t at = 0, count; at < vector->count; at += count) {
+        count = MIN(most, vector->count - at);
+        oct_compact_encode(datatype, vector->values + at, count, row);
+        TRY(oct_container_append(build->writer, row, count * item_bytes, error));
+    }
+done:
+    return status;
+}
+
+/* The rows of a dense vector or multivector. */
 static oct_status emit_row(oct_build *build, uint32_t point, oct_error *error)
 {
     uint32_t v = build->stages[build->at_stage].index;
-    size_t bytes = build->request.config->vectors[v].size * sizeof(float);
-    const float *row = NULL;
-    oct_status status = row_of(build, point, v, &row, error);
+    const oct_vector_params *params = &build->request.config->vectors[v];
+    oct_named_vector vector;
+    oct_status status = vector_of(build, point, v, &vector, error);
     if (status != OCT_OK) return status;
-    return row ? oct_container_append(build->writer, row, bytes, error)
-               : emit_zeros(build, bytes, error);
+    if (vector.values) return emit_numbers(build, params->datatype, &vector, error);
+    if (params->kind == OCT_VECTOR_MULTI) return OCT_OK;
+    return emit_zeros(build, params->size * oct_compact_bytes(params->datatype), error);
 }
 
-/* Copy a row beside the others for the graph. */
+/* Where the rows of a multivector, or the values of a sparse one, end. */
+static oct_status emit_vector_end(oct_build *build, uint32_t point, oct_error *error)
+{
+    oct_named_vector vector;
+    oct_status status =
+        vector_of(build, point, build->stages[build->at_stage].index, &vector, error);
+    if (status != OCT_OK) return status;
+    if (point == 0) build->vector_end = 0;
+    if (vector.values)
+        build->vector_end += vector.kind == OCT_VECTOR_MULTI ? vector.rows : vector.count;
+    return emit_u64(build, build->vector_end, error);
+}
+
+/* A sparse vector's dimensions and values, and the former to the index's first pass. */
+static oct_status emit_sparse(oct_build *build, uint32_t point, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_named_vector vector;
+    TRY(vector_of(build, point, build->stages[build->at_stage].index, &vector, error));
+    if (!vector.values) return OCT_OK;
+    size_t bytes = vector.count * sizeof(float);
+    TRY(oct_container_append(build->writer, vector.indices, bytes, error));
+    TRY(oct_container_append(build->writer, vector.values, bytes, error));
+    TRY(oct_sparse_builder_count(build->sparse, &vector, error));
+done:
+    return status;
+}
+
+/* The second pass of the index. */
+static oct_status gather_sparse(oct_build *build, uint32_t point, oct_error *error)
+{
+    oct_named_vector vector;
+    oct_status status =
+        vector_of(build, point, build->stages[build->at_stage].index, &vector, error);
+    if (status == OCT_OK && vector.values) oct_sparse_builder_add(build->sparse, point, &vector);
+    return status;
+}
+
+/* Copy a row beside the others for the graph, as a query of it would be prepared: a graph needs
+ * similarities that are made of floats alone. */
 static oct_status gather_row(oct_build *build, uint32_t point, oct_error *error)
 {
     uint32_t v = build->stages[build->at_stage].index;
-    size_t size = build->request.config->vectors[v].size;
-    const float *row = NULL;
-    oct_status status = row_of(build, point, v, &row, error);
+    const oct_vector_params *params = &build->request.config->vectors[v];
+    size_t size = params->size;
+    oct_named_vector vector;
+    oct_status status = vector_of(build, point, v, &vector, error);
     if (status != OCT_OK) return status;
     float *target = build->rows + (size_t)point * size;
-    if (row)
-        memcpy(target, row, size * sizeof(float));
+    if (vector.values)
+        memcpy(target, vector.values, size * sizeof(float));
     else
         memset(target, 0, size * sizeof(float));
+    oct_metric_prepare_query(build->request.kernels, params, target, size);
     return OCT_OK;
 }
 
@@ -276,7 +346,7 @@ static oct_status write_meta(oct_build *build, oct_error *error)
     for (uint32_t v = 0; v < config->vector_count; v++) {
         TRY(oct_buf_append_str(&meta, config->vectors[v].name, error));
         TRY(oct_buf_append_u32(&meta, config->vectors[v].size, error));
-        TRY(oct_buf_append_u32(&meta, (uint32_t)config->vectors[v].metric, error));
+        TRY(oct_buf_append_u32(&meta, oct_sealed_form(&config->vectors[v]), error));
     }
     for (uint32_t f = 0; f < schema->count; f++) {
         TRY(oct_buf_append_str(&meta, schema->fields[f].key, error));
@@ -300,6 +370,11 @@ static oct_status write_present(oct_build *build, uint32_t v, oct_error *error)
     }
 done:
     return status;
+}
+
+static oct_status append_section(void *self, const void *source, size_t bytes, oct_error *error)
+{
+    return oct_container_append(self, source, bytes, error);
 }
 
 static oct_status write_field(oct_build *build, uint32_t f, oct_error *error)
@@ -400,11 +475,6 @@ static oct_status begin_graph(oct_build *build, uint32_t v, oct_error *error)
                                    error);
 }
 
-static oct_status append_graph(void *self, const void *source, size_t bytes, oct_error *error)
-{
-    return oct_container_append(self, source, bytes, error);
-}
-
 static oct_status step_graph(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,
                              oct_error *error)
 {
@@ -414,7 +484,7 @@ static oct_status step_graph(oct_build *build, uint32_t v, uint64_t budget_ns, b
     TRY(oct_hnsw_build_step(build->graph_builder, budget_ns, done, error));
     if (!*done) return OCT_OK;
     oct_hnsw_builder_finish(build->graph_builder, &graph);
-    oct_hnsw_sink sink = { append_graph, build->writer };
+    oct_hnsw_sink sink = { append_section, build->writer };
     if (oct_config_quantization(build->request.config, v))
         TRY(oct_hnsw_write_bare(graph, &sink, error));
     else TRY(oct_hnsw_write(graph, &sink, error));
@@ -429,7 +499,7 @@ static oct_status step_links(oct_build *build, uint32_t v, uint64_t budget_ns, b
 {
     oct_status status = OCT_OK;
     const oct_flat flat = gathered(build, v);
-    const oct_hnsw_sink sink = { append_graph, build->writer };
+    const oct_hnsw_sink sink = { append_section, build->writer };
     *done = false;
     if (!oct_segment_links_begun(&build->links))
         TRY(oct_segment_links_begin(&build->links, build->request.config, v,
@@ -457,7 +527,7 @@ static oct_status step_quant(oct_build *build, uint32_t v, uint64_t budget_ns, b
     *done = oct_quant_build_step(build->quant_builder, budget_ns);
     if (!*done) return OCT_OK;
     quant = oct_quant_builder_finish(build->quant_builder);
-    oct_hnsw_sink sink = { append_graph, build->writer };
+    oct_hnsw_sink sink = { append_section, build->writer };
     TRY(oct_quant_write(quant, &sink, error));
 done:
     oct_quant_destroy(quant);
@@ -483,6 +553,11 @@ static bool wants_graph(const oct_build *build, uint32_t v)
     return build->request.graphs && oct_config_has_graph(build->request.config, v);
 }
 
+static bool wants_quant(const oct_build *build, uint32_t v)
+{
+    return build->request.graphs && oct_config_quantization(build->request.config, v);
+}
+
 static bool wants_links(const oct_build *build, uint32_t v)
 {
     const oct_schema *schema = build->request.schema;
@@ -490,11 +565,39 @@ static bool wants_links(const oct_build *build, uint32_t v)
            oct_links_wanted(build->request.config, v, schema->fields, schema->count);
 }
 
+static oct_status write_sparse(oct_build *build, oct_error *error)
+{
+    oct_status status =
+        oct_sparse_builder_write(build->sparse, append_section, build->writer, error);
+    oct_sparse_builder_destroy(build->sparse);
+    build->sparse = NULL;
+    return status;
+}
+
 static bool all_present(const oct_build *build, uint32_t v)
 {
     for (uint32_t i = 0; i < build->count; i++)
         if (!has_row(build, i, v)) return false;
     return true;
+}
+
+static oct_status plan_vector(oct_build *build, uint32_t v, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_vector_kind kind = build->request.config->vectors[v].kind;
+    bool sparse = kind == OCT_VECTOR_SPARSE;
+    if (kind != OCT_VECTOR_DENSE)
+        TRY(add_stage(build, OCT_SECTION_ENDS, v, emit_vector_end, error));
+    TRY(add_stage(build, OCT_SECTION_VECTORS, v, sparse ? emit_sparse : emit_row, error));
+    if (sparse) TRY(add_stage(build, OCT_SECTION_SPARSE, v, gather_sparse, error));
+    if (!all_present(build, v)) TRY(add_stage(build, OCT_SECTION_PRESENT, v, NULL, error));
+    if (wants_quant(build, v)) TRY(add_stage(build, OCT_SECTION_QUANT, v, gather_row, error));
+    if (wants_graph(build, v)) TRY(add_stage(build, OCT_SECTION_GRAPH, v, gather_row, error));
+    if (!wants_links(build, v)) return OCT_OK;
+    TRY(add_stage(build, OCT_SECTION_LINKS, v, gather_row, error));
+    build->links_wanted = true;
+done:
+    return status;
 }
 
 static oct_status plan_stages(oct_build *build, oct_error *error)
@@ -508,16 +611,8 @@ static oct_status plan_stages(oct_build *build, oct_error *error)
     TRY(add_stage(build, OCT_SECTION_PAYLOADS, 0, emit_payload, error));
     for (uint32_t f = 0; f < build->request.schema->count; f++)
         TRY(add_stage(build, OCT_SECTION_FIELD, f, NULL, error));
-    for (uint32_t v = 0; v < build->request.config->vector_count; v++) {
-        TRY(add_stage(build, OCT_SECTION_VECTORS, v, emit_row, error));
-        if (!all_present(build, v)) TRY(add_stage(build, OCT_SECTION_PRESENT, v, NULL, error));
-        if (build->request.graphs && oct_config_quantization(build->request.config, v))
-            TRY(add_stage(build, OCT_SECTION_QUANT, v, gather_row, error));
-        if (wants_graph(build, v)) TRY(add_stage(build, OCT_SECTION_GRAPH, v, gather_row, error));
-        if (!wants_links(build, v)) continue;
-        TRY(add_stage(build, OCT_SECTION_LINKS, v, gather_row, error));
-        build->links_wanted = true;
-    }
+    for (uint32_t v = 0; v < build->request.config->vector_count; v++)
+        TRY(plan_vector(build, v, error));
 done:
     return status;
 }
@@ -546,6 +641,9 @@ static oct_status begin_stage(oct_build *build, const stage *now, oct_error *err
     if (now->kind == OCT_SECTION_GRAPH || now->kind == OCT_SECTION_LINKS ||
         now->kind == OCT_SECTION_QUANT)
         TRY(begin_rows(build, now->index, error));
+    if (now->emit == emit_sparse)
+        TRY(oct_sparse_builder_create(build->alloc, &build->sparse, error));
+    if (now->kind == OCT_SECTION_SPARSE) TRY(oct_sparse_builder_arrange(build->sparse, error));
     build->stage_open = true;
 done:
     return status;
@@ -566,6 +664,7 @@ static oct_status step_stage(oct_build *build, uint64_t deadline_ns, bool *done,
     if (now->kind == OCT_SECTION_META) TRY(write_meta(build, error));
     if (now->kind == OCT_SECTION_PRESENT) TRY(write_present(build, now->index, error));
     if (now->kind == OCT_SECTION_FIELD) TRY(write_field(build, now->index, error));
+    if (now->kind == OCT_SECTION_SPARSE && *done) TRY(write_sparse(build, error));
     uint64_t time = host->monotonic_ns(host->self);
     uint64_t left = deadline_ns > time ? deadline_ns - time : 0;
     if (now->kind == OCT_SECTION_GRAPH && *done)
@@ -666,6 +765,7 @@ oct_status oct_build_create(const oct_build_request *request, oct_build **out, o
     build->request = *request;
     build->alloc = host->alloc;
     oct_arena_init(&build->scratch, host->alloc, 0);
+    oct_arena_init(&build->decoded, host->alloc, 0);
     (void)oct_schema_pin(request->schema);
     TRY(pin_sources(build, error));
     if (build->capacity) {
@@ -744,6 +844,7 @@ void oct_build_destroy(oct_build *build)
     oct_segment_links_deinit(&build->links); /* before the rows it reads */
     if (build->at_stage < build->stage_count)
         free_graph(build, build->stages[build->at_stage].index);
+    oct_sparse_builder_destroy(build->sparse);
     oct_container_abandon(build->writer);
     if (build->sealed) { /* finished but not taken */
         oct_sealed_doom(build->sealed);
@@ -755,6 +856,7 @@ void oct_build_destroy(oct_build *build)
     oct_free(alloc, build->stages, build->stage_capacity * sizeof(stage));
     oct_free(alloc, build->items, build->capacity * sizeof(item));
     oct_arena_reset(&build->scratch);
+    oct_arena_reset(&build->decoded);
     unpin_sources(build);
     oct_schema_unpin(build->request.schema);
     oct_free(alloc, build, sizeof *build);

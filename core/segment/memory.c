@@ -73,7 +73,7 @@ const oct_slot *oct_memory_slot(const oct_memory_segment *segment, uint32_t inde
 const float *oct_memory_vector(const oct_memory_segment *segment, const oct_slot *slot, uint32_t v)
 {
     if (!((slot->present >> v) & 1)) return NULL;
-    return slot->vectors + oct_layout_floats(segment->config, slot->present, v);
+    return slot->vectors + oct_layout_words(segment->config, slot->present, slot->vectors, v);
 }
 
 oct_status oct_memory_stage(oct_memory_segment *segment, const oct_slot *point, oct_error *error)
@@ -88,10 +88,11 @@ oct_status oct_memory_stage(oct_memory_segment *segment, const oct_slot *point, 
     if (!*chunk) return oct_fail_nomem(error, "points");
 
     const oct_collection_config *config = segment->config;
-    size_t floats = oct_layout_floats(config, point->present, config->vector_count);
-    float *vectors = oct_arena_push(&segment->arena, floats * sizeof(float));
+    size_t words =
+        oct_layout_words(config, point->present, point->vectors, config->vector_count);
+    float *vectors = oct_arena_push(&segment->arena, words * sizeof(float));
     if (!vectors) TRY(oct_fail_nomem(error, "a point's vectors"));
-    if (floats) memcpy(vectors, point->vectors, floats * sizeof(float));
+    if (words) memcpy(vectors, point->vectors, words * sizeof(float));
     oct_slot copy = *point;
     copy.vectors = vectors;
     copy.previous = OCT_SLOT_NONE;

@@ -55,7 +55,7 @@ void oct_memory_segment_unpin(oct_memory_segment *segment);
 /* Slot `index`, below a view's count (or staged, for the writer). */
 const oct_slot *oct_memory_slot(const oct_memory_segment *segment, uint32_t index);
 
-/* The row of vector v of a slot, or NULL when it has none. */
+/* Where vector v of a slot lies (oct_layout_vector reads it), or NULL when it has none. */
 const float *oct_memory_vector(const oct_memory_segment *segment, const oct_slot *slot, uint32_t v);
 
 /* Writer: copy a point into the next unpublished slot. NOMEM/LIMIT leave the count as it was. */

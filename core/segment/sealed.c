@@ -3,13 +3,20 @@
  * sealed.c - opening and reading a sealed segment.
  *
  * META: u32 version (0), u32 point count, u32 count of numeric ids, u32 vector count, u32 field
- *       count; per vector: name (u32 length, bytes), u32 size, u32 metric; per field: key, u32
- * type. ID_LOW u64[points], ID_HIGH u64[points - numbers]: strictly ascending in the order of point
- * ids, numbers first. VERSIONS u64[points]. PAYLOAD_END u64[points], never falling; the payload of
- * point i is PAYLOADS[end(i-1) .. end(i)). VECTORS(v) f32[points][size]; absent points have zero
- * rows. PRESENT(v): one bit per point in whole u64 words, unused bits zero. GRAPH(v): see
- * index/hnsw.c. QUANT(v): see index/quant_codes.h; with it, GRAPH(v) has no codes of its own.
- * FIELD(f): see index/field.c.
+ *       count; per vector: name (u32 length, bytes), u32 size (sparse: 0), u32 metric + 256 x form
+ *       + 65536 x datatype (oct_vector_kind, oct_datatype); per field: key, u32 type.
+ * ID_LOW u64[points], ID_HIGH u64[points - numbers]: strictly ascending in the order of point ids,
+ *       numbers first. VERSIONS u64[points].
+ * PAYLOAD_END u64[points], never falling; the payload of point i is PAYLOADS[end(i-1) .. end(i)).
+ * VECTORS(v) f32[points][size] (or of another datatype: simd/compact.h); absent points have zero
+ *       rows. Of multivectors f32[rows][size], and ENDS(v) u64[points], never falling: rows end(i-1) ..
+ *       end(i) are those of point i, at least one when it has any.
+ *       Of sparse vectors u32[2 x values], and ENDS(v) likewise: from word 2 x end(i-1) on stand
+ *       the dimensions of point i, strictly ascending, and then its values. SPARSE(v): the index
+ *       over them, see index/sparse.c.
+ * PRESENT(v): one bit per point in whole u64 words, unused bits zero.
+ * GRAPH(v): see index/hnsw.c. QUANT(v): see index/quant_codes.h; with it, GRAPH(v) has no codes of
+ *       its own. FIELD(f): see index/field.c.
  *
  * A file is valid for a collection when its vectors are those of the config, in order. Payload
  * indexes are derived data: what the file lacks, oct_fields_create builds. */
@@ -22,6 +29,7 @@
 #include "base/str.h"
 #include "index/hnsw_links.h"
 #include "model/point_id.h"
+#include "model/vector.h"
 
 void oct_sealed_path(char *path, const char *directory, uint64_t number)
 {
@@ -55,21 +63,34 @@ static oct_status load_items(oct_sealed *segment, uint32_t kind, size_t count, s
     return OCT_OK;
 }
 
+uint32_t oct_sealed_form(const oct_vector_params *params)
+{
+    return (uint32_t)params->metric | (uint32_t)params->kind << 8 |
+           (uint32_t)params->datatype << 16;
+}
+
 /* ---- meta ---------------------------------------------------------------------------- */
 
-static oct_status check_vectors(oct_sealed *segment, oct_reader *reader,
-                                const oct_collection_config *config, oct_error *error)
+static oct_status read_vector_params(oct_sealed *segment, oct_reader *reader,
+                                     const oct_collection_config *config, oct_error *error)
 {
     oct_status status = OCT_OK;
+    size_t bytes = segment->vector_count * sizeof(oct_sealed_vector);
+    if (bytes == 0) return OCT_OK;
+    segment->vectors = oct_new_zeroed(segment->host->alloc, bytes);
+    if (!segment->vectors) TRY(oct_fail_nomem(error, "a segment"));
     for (uint32_t v = 0; v < segment->vector_count; v++) {
         const oct_vector_params *params = &config->vectors[v];
         oct_str name;
-        uint32_t size = 0, metric = 0;
+        uint32_t size = 0, form = 0;
         TRY(oct_read_str(reader, &name, "a vector's name", error));
         TRY(oct_read_u32(reader, &size, "a vector's size", error));
-        TRY(oct_read_u32(reader, &metric, "a vector's metric", error));
-        if (!oct_str_equal(name, params->name) || size != params->size || metric != params->metric)
+        TRY(oct_read_u32(reader, &form, "a vector's metric", error));
+        if (!oct_str_equal(name, params->name) || size != params->size ||
+            form != oct_sealed_form(params))
             return corrupt(segment, "its vectors are not the collection's", error);
+        segment->vectors[v].params = *params;
+        segment->vectors[v].params.name = name;
     }
 done:
     return status;
@@ -121,7 +142,7 @@ static oct_status read_meta(oct_sealed *segment, const oct_collection_config *co
     if (vectors != config->vector_count)
         return corrupt(segment, "its vectors are not the collection's", error);
     segment->vector_count = vectors;
-    TRY(check_vectors(segment, &reader, config, error));
+    TRY(read_vector_params(segment, &reader, config, error));
     TRY(read_fields(segment, &reader, error));
     if (reader.bytes != 0) return corrupt(segment, "bytes behind the meta section", error);
 done:
@@ -225,32 +246,97 @@ static oct_status load_present(oct_sealed *segment, uint32_t v, oct_error *error
     return OCT_OK;
 }
 
+/* Where each point's rows or values end; *total is the last. */
+static oct_status load_ends(oct_sealed *segment, uint32_t v, uint64_t *total, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_sealed_vector *vector = &segment->vectors[v];
+    const void *at = NULL;
+    size_t bytes = 0;
+    uint64_t end = 0;
+    bool multi = vector->params.kind == OCT_VECTOR_MULTI;
+    uint32_t most = OCT_VECTOR_VALUES_MAX / (multi ? vector->params.size : 1);
+    TRY(oct_container_load(segment->container, OCT_SECTION_ENDS, v, &at, &bytes, error));
+    if (bytes / 8 != segment->count || bytes % 8)
+        return corrupt(segment, "ends of vectors have the wrong size", error);
+    vector->ends = at;
+    for (uint32_t i = 0; i < segment->count; i++) {
+        if (vector->ends[i] < end || vector->ends[i] - end > most)
+            return corrupt(segment, "impossible ends of vectors", error);
+        bool any = vector->ends[i] > end, has = oct_flat_has(&vector->flat, i);
+        if ((any && !has) || (multi && has && !any))
+            return corrupt(segment, "ends of vectors contradict their presence", error);
+        end = vector->ends[i];
+        vector->filled += any;
+    }
+    *total = end;
+done:
+    return status;
+}
+
+static oct_status load_sparse(oct_sealed *segment, uint32_t v, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_sealed_vector *vector = &segment->vectors[v];
+    const void *at = NULL;
+    size_t bytes = 0;
+    uint64_t total = 0;
+    TRY(load_ends(segment, v, &total, error));
+    TRY(oct_container_load_lazy(segment->container, OCT_SECTION_VECTORS, v, &at, &bytes, error));
+    if (bytes / 8 != total || bytes % 8)
+        return corrupt(segment, "a vector section has the wrong size", error);
+    vector->values = at;
+    TRY(oct_container_load(segment->container, OCT_SECTION_SPARSE, v, &at, &bytes, error));
+    TRY(oct_sparse_open(at, bytes, segment->count, &vector->sparse, error));
+done:
+    return status;
+}
+
+/* The rows of a dense vector or multivector. */
+static oct_status load_rows(oct_sealed *segment, uint32_t v, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_sealed_vector *vector = &segment->vectors[v];
+    const void *at = NULL;
+    size_t bytes = 0, row_bytes = oct_flat_row_bytes(&vector->flat);
+    uint64_t rows = segment->count;
+    if (vector->params.kind == OCT_VECTOR_MULTI) TRY(load_ends(segment, v, &rows, error));
+    TRY(oct_container_load_lazy(segment->container, OCT_SECTION_VECTORS, v, &at, &bytes, error));
+    if (bytes / row_bytes != rows || bytes % row_bytes)
+        return corrupt(segment, "a vector section has the wrong size", error);
+    if (vector->flat.datatype == OCT_DATATYPE_FLOAT32) vector->flat.rows = at;
+    else vector->flat.compact = at;
+done:
+    return status;
+}
+
 static oct_status load_vector(oct_sealed *segment, const oct_sealed_open_request *request,
                               uint32_t v, oct_error *error)
 {
     oct_status status = OCT_OK;
-    const oct_vector_params *params = &request->config->vectors[v];
     oct_sealed_vector *vector = &segment->vectors[v];
     const void *at = NULL;
-    size_t bytes = 0, wanted = 0;
-    TRY(oct_container_load_lazy(segment->container, OCT_SECTION_VECTORS, v, &at, &bytes, error));
-    if (!oct_size_multiply(segment->count, params->size * sizeof(float), &wanted) ||
-        bytes != wanted)
-        return corrupt(segment, "a vector section has the wrong size", error);
+    size_t bytes = 0;
     vector->flat = (oct_flat){ .kernels = request->kernels,
-                               .rows = at,
                                .count = segment->count,
-                               .dim = params->size,
-                               .metric = params->metric,
+                               .dim = vector->params.size,
+                               .metric = vector->params.metric,
+                               .datatype = vector->params.datatype,
                                .touch = touch_rows,
                                .touch_arg = segment->container };
     TRY(load_present(segment, v, error));
+    if (vector->params.kind == OCT_VECTOR_SPARSE) return load_sparse(segment, v, error);
+    TRY(load_rows(segment, v, error));
     if (oct_container_has(segment->container, OCT_SECTION_QUANT, v)) {
+        if (vector->params.kind != OCT_VECTOR_DENSE)
+            return corrupt(segment, "codes of multivectors", error);
         TRY(oct_container_load(segment->container, OCT_SECTION_QUANT, v, &at, &bytes, error));
         TRY(oct_quant_open(segment->host->alloc, &vector->flat, at, bytes, &vector->quant, error));
         vector->flat.quant = vector->quant;
     }
     if (!oct_container_has(segment->container, OCT_SECTION_GRAPH, v)) return OCT_OK;
+    if (vector->params.kind != OCT_VECTOR_DENSE)
+        return corrupt(segment, "a graph over multivectors", error);
     TRY(oct_container_load(segment->container, OCT_SECTION_GRAPH, v, &at, &bytes, error));
     TRY(oct_hnsw_open(segment->host->alloc, &vector->flat, at, bytes, &vector->graph, error));
     if (!oct_container_has(segment->container, OCT_SECTION_LINKS, v)) return OCT_OK;
@@ -260,14 +346,50 @@ done:
     return status;
 }
 
-oct_status oct_sealed_row(const oct_sealed *segment, uint32_t offset, uint32_t v, const float **out,
-                          oct_error *error)
+/* The dimensions and values of a sparse vector. */
+static oct_status sparse_at(const oct_sealed *segment, uint32_t offset, uint32_t v,
+                            oct_named_vector *out, oct_error *error)
 {
-    const oct_flat *flat = &segment->vectors[v].flat;
-    *out = NULL;
+    const oct_sealed_vector *vector = &segment->vectors[v];
+    uint64_t start = offset ? vector->ends[offset - 1] : 0;
+    out->count = (uint32_t)(vector->ends[offset] - start);
+    out->indices = vector->values + 2 * start;
+    out->values = (const float *)(const void *)(out->indices + out->count);
+    if (out->count == 0) return OCT_OK;
+    oct_status status =
+        oct_container_touch(segment->container, out->indices, out->count * (size_t)8, error);
+    if (status == OCT_OK && !oct_vector_ascends(out->indices, out->count))
+        status = corrupt(segment, "dimensions of a vector do not ascend", error);
+    return status;
+}
+
+oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset, uint32_t v,
+                                oct_arena *arena, oct_named_vector *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_sealed_vector *vector = &segment->vectors[v];
+    const oct_flat *flat = &vector->flat;
+    size_t row = offset, rows = 1;
+    *out = (oct_named_vector){ .name = vector->params.name, .kind = vector->params.kind };
     if (!oct_flat_has(flat, offset)) return OCT_OK;
-    *out = oct_flat_row(flat, offset);
-    return oct_container_touch(segment->container, *out, flat->dim * sizeof(float), error);
+    if (out->kind == OCT_VECTOR_SPARSE) return sparse_at(segment, offset, v, out, error);
+    if (out->kind == OCT_VECTOR_MULTI) {
+        row = offset ? (size_t)vector->ends[offset - 1] : 0;
+        rows = (size_t)vector->ends[offset] - row;
+        out->rows = (uint32_t)rows;
+    }
+    TRY(oct_flat_touch(flat, row, rows, error));
+    out->count = (uint32_t)(rows * flat->dim);
+    if (flat->rows) {
+        out->values = flat->rows + row * flat->dim;
+        return OCT_OK;
+    }
+    float *values;
+    TRY(oct_arena_array(arena, out->count, sizeof *values, &values, error));
+    oct_compact_decode(flat->datatype, oct_flat_stored(flat, row), out->count, values);
+    out->values = values;
+done:
+    return status;
 }
 
 /* ---- life ---------------------------------------------------------------------------- */
@@ -306,11 +428,6 @@ oct_status oct_sealed_open(const oct_sealed_open_request *request, oct_sealed **
     TRY(read_meta(segment, request->config, error));
     TRY(load_ids(segment, error));
     TRY(load_payloads(segment, error));
-    if (segment->vector_count) {
-        size_t bytes = segment->vector_count * sizeof(oct_sealed_vector);
-        segment->vectors = oct_new_zeroed(host->alloc, bytes);
-        if (!segment->vectors) TRY(oct_fail_nomem(error, "a segment"));
-    }
     for (uint32_t v = 0; v < segment->vector_count; v++)
         TRY(load_vector(segment, request, v, error));
     *out = segment;

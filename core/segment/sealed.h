@@ -9,11 +9,14 @@
 #ifndef OCTANT_SEGMENT_SEALED_H
 #define OCTANT_SEGMENT_SEALED_H
 
+#include "base/arena.h"
 #include "base/check.h"
 #include "base/sync.h"
 #include "index/field.h"
 #include "index/flat.h"
 #include "index/hnsw.h"
+#include "index/multi.h"
+#include "index/sparse.h"
 #include "index/quant.h"
 #include "octant/host.h"
 #include "octant/types.h"
@@ -32,13 +35,21 @@ enum oct_section {
     OCT_SECTION_GRAPH,       /* of one vector; missing when it was not indexed */
     OCT_SECTION_FIELD,       /* one payload index */
     OCT_SECTION_LINKS,       /* of one vector, within payload blocks; beside its graph */
-    OCT_SECTION_QUANT        /* codes of one vector; missing when it is not quantized */
+    OCT_SECTION_QUANT,       /* codes of one vector; missing when it is not quantized */
+    OCT_SECTION_ENDS = 20,   /* u64 per point: where its rows or values of one vector end */
+    OCT_SECTION_SPARSE       /* the inverted index of one sparse vector */
 };
 
 typedef struct oct_sealed_vector {
-    oct_flat flat;    /* flat.quant is `quant` */
+    oct_vector_params params; /* name (into the meta section), form, size, metric, datatype */
+    oct_flat flat;   /* flat.quant is `quant`; multivectors: rows of all points, but count and present are of points;
+                      * sparse vectors: only count and present */
     oct_quant *quant; /* NULL: not quantized */
-    oct_hnsw *graph;  /* NULL: search it exactly */
+    oct_hnsw *graph; /* NULL: search it exactly */
+    const uint64_t *ends;   /* multi: [count] rows; sparse: [count] values */
+    const uint32_t *values; /* sparse: per point its dimensions, then its values (f32) */
+    uint32_t filled;        /* sparse: points that have a value */
+    oct_sparse sparse;
 } oct_sealed_vector;
 
 typedef struct oct_sealed_field {
@@ -86,6 +97,9 @@ void oct_sealed_doom(oct_sealed *segment);
 /* "directory/s-<number>"; path has room for OCT_PATH_BYTES_MAX and a NUL. */
 void oct_sealed_path(char *path, const char *directory, uint64_t number);
 
+/* Metric, form and datatype of a vector as the meta section has them. */
+uint32_t oct_sealed_form(const oct_vector_params *params);
+
 oct_point_id oct_sealed_id(const oct_sealed *segment, uint32_t offset);
 /* The offset of an id, or UINT32_MAX. */
 uint32_t oct_sealed_find(const oct_sealed *segment, oct_point_id id);
@@ -94,9 +108,11 @@ uint32_t oct_sealed_lower_bound(const oct_sealed *segment, oct_point_id id);
 /* The payload text ("" = none), verified. CORRUPT. */
 OCT_MUST_CHECK oct_status oct_sealed_payload(const oct_sealed *segment, uint32_t offset,
                                              oct_str *out, oct_error *error);
-/* The row of vector v, verified; NULL when the point has none. CORRUPT. */
-OCT_MUST_CHECK oct_status oct_sealed_row(const oct_sealed *segment, uint32_t offset, uint32_t v,
-                                         const float **out, oct_error *error);
+/* Vector v of a point, verified; its values are NULL when it has none. Borrowed from the file, or
+ * decoded into the arena where the datatype is not float32. CORRUPT, NOMEM, LIMIT. */
+OCT_MUST_CHECK oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset,
+                                               uint32_t v, oct_arena *arena,
+                                               oct_named_vector *out, oct_error *error);
 
 /* ---- the open payload indexes of a segment, for one schema --------------------------- */
 

@@ -9,6 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "simd/compact.h"
+
 static const float LENGTH_TOLERANCE = 1.0e-6f;
 
 /* Minus is written 0 - x throughout: it gives +0 for a distance of 0, where -x gives -0. */
@@ -67,4 +69,35 @@ void oct_metric_preprocess(const oct_kernels *kernels, oct_metric metric, float 
     if (length2 < FLT_EPSILON || fabsf(length2 - 1.0f) <= LENGTH_TOLERANCE) return;
     float length = sqrtf(length2);
     for (size_t i = 0; i < n; i++) vector[i] /= length;
+}
+
+bool oct_metric_query_differs(const oct_vector_params *params)
+{
+    return params->metric == OCT_METRIC_COSINE && params->datatype == OCT_DATATYPE_UINT8;
+}
+
+static void preprocess_rows(const oct_kernels *kernels, const oct_vector_params *params,
+                            float *values, size_t count)
+{
+    for (size_t at = 0; at < count; at += params->size)
+        oct_metric_preprocess(kernels, params->metric, values + at, params->size);
+}
+
+void oct_metric_prepare(const oct_kernels *kernels, const oct_vector_params *params, float *values,
+                        size_t count)
+{
+    if (params->kind == OCT_VECTOR_SPARSE) return;
+    if (params->datatype != OCT_DATATYPE_UINT8) preprocess_rows(kernels, params, values, count);
+    oct_compact_round(params->datatype, values, count);
+}
+
+void oct_metric_prepare_query(const oct_kernels *kernels, const oct_vector_params *params,
+                              float *values, size_t count)
+{
+    if (oct_metric_query_differs(params)) preprocess_rows(kernels, params, values, count);
+}
+
+float oct_metric_over_length(float dot, float square)
+{
+    return square > 0.0f ? dot / sqrtf(square) : 0.0f;
 }

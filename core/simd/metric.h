@@ -38,4 +38,21 @@ float oct_metric_threshold(oct_metric metric, float score_threshold);
  * twice changes nothing. The other metrics leave it alone. */
 void oct_metric_preprocess(const oct_kernels *kernels, oct_metric metric, float *vector, size_t n);
 
+/* Prepare all rows of a vector with these params (a dense one has one), `count` floats in all: as
+ * above, but for uint8, whose rows keep their lengths; then round them to the datatype. Sparse
+ * vectors stay as they are. */
+void oct_metric_prepare(const oct_kernels *kernels, const oct_vector_params *params, float *values,
+                        size_t count);
+
+/* A query with such params needs one step more: does it, and the step, on its prepared rows. It is
+ * that of uint8 with Cosine, whose similarity is the dot product over the lengths: the query's is
+ * divided out beforehand. */
+bool oct_metric_query_differs(const oct_vector_params *params);
+void oct_metric_prepare_query(const oct_kernels *kernels, const oct_vector_params *params,
+                              float *values, size_t count);
+
+/* Turns the dot product of such a query's row and a stored row, which has that sum of squares, into
+ * their similarity. */
+float oct_metric_over_length(float dot, float square);
+
 #endif

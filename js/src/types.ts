@@ -5,19 +5,36 @@
 export type PointId = number | bigint | string;
 /** A Float32Array is handed over as it is, without becoming text. */
 export type DenseVector = number[] | Float32Array;
-export type VectorStruct = DenseVector | Record<string, DenseVector>;
+/** Values of some dimensions, in any order. */
+export interface SparseVector {
+  indices: number[] | Uint32Array;
+  values: DenseVector;
+}
+/** Rows of the same length. */
+export type MultiVector = DenseVector[];
+export type Vector = DenseVector | MultiVector | SparseVector;
+export type VectorStruct = DenseVector | MultiVector | Record<string, Vector>;
 export type Payload = Record<string, unknown>;
 export type Distance = 'Cosine' | 'Euclid' | 'Dot' | 'Manhattan';
+export type Datatype = 'float32' | 'float16' | 'uint8';
 
 export interface VectorParams {
   size: number;
   distance: Distance;
   on_disk?: boolean;
   hnsw_config?: Record<string, unknown>;
+  datatype?: Datatype;
+  multivector_config?: { comparator: 'max_sim' };
+}
+
+export interface SparseVectorParams {
+  index?: { full_scan_threshold?: number; on_disk?: boolean; datatype?: Datatype };
+  modifier?: 'none' | 'idf';
 }
 
 export interface CreateCollection {
-  vectors: VectorParams | Record<string, VectorParams>;
+  vectors?: VectorParams | Record<string, VectorParams>;
+  sparse_vectors?: Record<string, SparseVectorParams>;
   hnsw_config?: Record<string, unknown>;
   optimizers_config?: Record<string, unknown>;
   wal_config?: Record<string, unknown>;
@@ -51,7 +68,7 @@ export interface PointStruct {
 
 export interface Batch {
   ids: PointId[];
-  vectors: DenseVector[] | Record<string, DenseVector[]>;
+  vectors: DenseVector[] | MultiVector[] | Record<string, Vector[]>;
   payloads?: (Payload | null)[];
 }
 
@@ -89,12 +106,12 @@ export interface Selection {
 }
 
 export interface QueryRequest extends Selection {
-  query?: DenseVector | PointId | { nearest: DenseVector | PointId };
+  query?: Vector | PointId | { nearest: Vector | PointId };
   using?: string;
 }
 
 export interface SearchRequest extends Selection {
-  vector: DenseVector | { name: string; vector: DenseVector };
+  vector: DenseVector | { name: string; vector: DenseVector | SparseVector };
 }
 
 /** A search of one or several vectors at once, by numbers. */
@@ -127,11 +144,14 @@ export interface ScrollRequest {
   with_vector?: WithVector;
 }
 
+/** A vector as it was found. */
+export type FoundVector = number[] | number[][] | { indices: number[]; values: number[] };
+
 /** A point as it was found. */
 export interface Found {
   id: PointId;
   payload?: Payload | null;
-  vector?: number[] | Record<string, number[]> | null;
+  vector?: number[] | number[][] | Record<string, FoundVector> | null;
 }
 
 export interface ScoredPoint extends Found {

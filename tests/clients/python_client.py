@@ -142,6 +142,41 @@ def batches_answer_in_order(client, name):
 
 
 @test
+def sparse_and_multivectors(client, name):
+    client.create_collection(name, vectors_config={
+        "rows": models.VectorParams(
+            size=2, distance=models.Distance.DOT, datatype=models.Datatype.FLOAT16,
+            multivector_config=models.MultiVectorConfig(
+                comparator=models.MultiVectorComparator.MAX_SIM))},
+        sparse_vectors_config={
+            "words": models.SparseVectorParams(modifier=models.Modifier.IDF),
+            "plain": models.SparseVectorParams(index=models.SparseIndexParams(on_disk=True))})
+    params = client.get_collection(name).config.params
+    equal(params.sparse_vectors["words"].modifier, models.Modifier.IDF)
+    equal(params.sparse_vectors["plain"].index.on_disk, True)
+    equal(params.vectors["rows"].multivector_config.comparator,
+          models.MultiVectorComparator.MAX_SIM)
+    sparse = models.SparseVector(indices=[9, 4], values=[0.5, 2.0])
+    client.upsert(name, wait=True, points=[
+        models.PointStruct(id=1, vector={"plain": sparse, "words": sparse,
+                                         "rows": [[1, 0], [0, 1]]}),
+        models.PointStruct(id=2, vector={"words": models.SparseVector(indices=[4], values=[1.0]),
+                                         "rows": [[3, 3]]})])
+    [point] = client.retrieve(name, ids=[1], with_vectors=True)
+    equal((point.vector["plain"].indices, point.vector["plain"].values), ([4, 9], [2.0, 0.5]))
+    equal(point.vector["rows"], [[1.0, 0.0], [0.0, 1.0]])
+    query = models.SparseVector(indices=[4], values=[3.0])
+    answer = client.query_points(name, query=query, using="plain")
+    equal([(p.id, p.score) for p in answer.points], [(1, 6.0)])
+    query = models.SparseVector(indices=[4, 9], values=[1.0, 1.0])
+    answer = client.query_points(name, query=query, using="words")
+    equal(ids(answer.points), [1, 2])
+    equal([round(p.score, 5) for p in answer.points], [0.71122, 0.18232])
+    answer = client.query_points(name, query=[[1.0, 0.0], [0.0, 2.0]], using="rows")
+    equal([(p.id, p.score) for p in answer.points], [(2, 9.0), (1, 3.0)])
+
+
+@test
 def scroll_pages_in_order_of_ids(client, name):
     fill(client, name)
     first, next_id = client.scroll(name, limit=2, with_payload=["city"])

@@ -11,6 +11,7 @@
 #include "api/decode.h"
 #include "api/route.h"
 #include "base/str.h"
+#include "model/vector.h"
 #include "vfs/test_alloc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes);
@@ -35,8 +36,12 @@ static void check_write(const oct_write *write)
     for (uint32_t p = 0; p < write->point_count; p++) {
         const oct_point *point = &write->points[p];
         for (uint32_t v = 0; v < point->vector_count; v++) {
-            ASSERT(point->vectors[v].count > 0);
-            check_floats(point->vectors[v].values, point->vectors[v].count);
+            const oct_named_vector *vector = &point->vectors[v];
+            ASSERT(vector->count > 0 || vector->kind == OCT_VECTOR_SPARSE);
+            if (vector->kind == OCT_VECTOR_SPARSE)
+                ASSERT(oct_vector_ascends(vector->indices, vector->count));
+            if (vector->kind == OCT_VECTOR_MULTI) ASSERT(vector->count % vector->rows == 0);
+            check_floats(vector->values, vector->count);
         }
     }
 }

@@ -44,9 +44,11 @@ static void upsert(oct_db *db, uint32_t i)
 {
     char body[512];
     snprintf(body, sizeof body,
-             "{\"points\":[{\"id\":%u,\"vector\":{\"a\":[%u,%u,3,1],\"c\":[%u,1,%u]%s},"
-             "\"payload\":{\"n\":%u,\"k\":\"w%u\",\"f\":%u.5,\"b\":%s}}]}",
-             i, i % 17, i % 5, i % 13, i % 23, i % 3 ? ",\"b\":[1,2]" : "", i % 9, i % 7, i % 11,
+             "{\"points\":[{\"id\":%u,\"vector\":{\"a\":[%u,%u,3,1],\"c\":[%u,1,%u]%s,"
+             "\"m\":[[%u,1]%s],\"s\":{\"indices\":[%u,%u],\"values\":[1,-2.5]}},\"payload\":"
+             "{\"n\":%u,\"k\":\"w%u\",\"f\":%u.5,\"b\":%s}}]}",
+             i, i % 17, i % 5, i % 13, i % 23, i % 3 ? ",\"b\":[1,2]" : "", i % 4,
+             i % 2 ? ",[2,3]" : "", i % 6, 10 + i % 13, i % 9, i % 7, i % 11,
              i % 2 ? "true" : "false");
     ask(db, "PUT", "/collections/c/points", body);
 }
@@ -82,11 +84,14 @@ static void make_files(void)
     ASSERT(sim_open(&world, NULL) == OCT_OK);
     ask(world.db, "PUT", "/collections/c",
         "{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Cosine\"},"
-        "\"b\":{\"size\":2,\"distance\":\"Manhattan\",\"quantization_config\":"
+        "\"b\":{\"size\":2,\"distance\":\"Manhattan\",\"datatype\":\"float16\","
+        "\"quantization_config\":"
         "{\"binary\":{\"encoding\":\"two_bits\",\"query_encoding\":\"scalar4bits\"}}},"
         "\"c\":{\"size\":3,\"distance\":\"Euclid\","
-        "\"quantization_config\":{\"scalar\":{\"type\":\"int8\",\"quantile\":0.9}}}},"
-        "\"hnsw_config\":{\"m\":4},"
+        "\"quantization_config\":{\"scalar\":{\"type\":\"int8\",\"quantile\":0.9}}},"
+        "\"m\":{\"size\":2,\"distance\":\"Dot\","
+        "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
+        "\"sparse_vectors\":{\"s\":{\"modifier\":\"idf\"}},\"hnsw_config\":{\"m\":4},"
         "\"optimizers_config\":{\"indexing_threshold\":1}}");
     static const char *const indexes[][2] = {
         { "n", "integer" }, { "k", "keyword" }, { "f", "float" }, { "b", "bool" }
@@ -134,6 +139,10 @@ static void ask_all(oct_db *db)
         "{\"ignore\":true}}}",
         "{\"query\":9,\"using\":\"c\",\"limit\":300,\"filter\":{\"must\":{\"key\":\"n\","
         "\"range\":{\"gt\":1}}}}",
+        "{\"query\":{\"indices\":[1,2,3,11,12],\"values\":[1,-1,1,1,2]},\"using\":\"s\"}",
+        "{\"query\":7,\"using\":\"s\",\"limit\":300,\"params\":{\"exact\":true},"
+        "\"filter\":{\"must\":{\"key\":\"n\",\"range\":{\"gt\":7}}}}",
+        "{\"query\":[[1,2],[3,-1]],\"using\":\"m\",\"limit\":9}",
         "{\"query\":7,\"using\":\"a\",\"filter\":{\"must\":{\"key\":\"n\",\"range\":{\"gt\":3}}}}",
         "{\"query\":[1,2,3,4],\"using\":\"a\",\"params\":{\"exact\":true},\"filter\":"
         "{\"should\":[{\"key\":\"k\",\"match\":{\"value\":\"w3\"}},"

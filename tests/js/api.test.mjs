@@ -238,3 +238,32 @@ test('typed searches answer what query answers', async (t) => {
     params: { hnsw_ef: 0 } }), { status: 'VALIDATION' });
   assert.equal((await client.count('c')).count, 300); // nothing of it made the session go
 });
+
+test('sparse vectors, multivectors and datatypes', async (t) => {
+  const client = await open({ storage: 'memory' });
+  t.after(() => client.close());
+  await client.createCollection('c', {
+    vectors: {
+      rows: { size: 2, distance: 'Dot', multivector_config: { comparator: 'max_sim' } },
+      half: { size: 2, distance: 'Dot', datatype: 'float16' },
+    },
+    sparse_vectors: { words: { modifier: 'idf' }, plain: {} },
+  });
+  const plain = { indices: Uint32Array.of(7, 1), values: Float32Array.of(0.5, 2) };
+  await client.upsert('c', { points: [
+    { id: 1, vector: { plain, rows: [Float32Array.of(1, 0), Float32Array.of(0, 1)] } },
+    { id: 2, vector: { plain: { indices: [1], values: [1] }, rows: [[3, 3]], half: [0.1, 1] } },
+  ] });
+  const [first, second] = await client.retrieve('c', { ids: [1, 2], with_vector: true });
+  assert.deepEqual(first.vector, { plain: { indices: [1, 7], values: [2, 0.5] },
+    rows: [[1, 0], [0, 1]] });
+  assert.deepEqual(second.vector.half, [0.099975586, 1]);
+  const sparse = await client.query('c', { query: { indices: [1], values: [3] }, using: 'plain' });
+  assert.deepEqual(sparse.points.map(({ id, score }) => [id, score]), [[1, 6], [2, 3]]);
+  const multi = await client.query('c', { using: 'rows',
+    query: [Float32Array.of(1, 0), Float32Array.of(0, 2)] });
+  assert.deepEqual(multi.points.map(({ id, score }) => [id, score]), [[2, 9], [1, 3]]);
+  const older = await client.search('c', { limit: 1,
+    vector: { name: 'plain', vector: { indices: [7], values: [2] } } });
+  assert.deepEqual(older.map(({ id, score }) => [id, score]), [[1, 1]]);
+});

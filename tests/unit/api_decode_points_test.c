@@ -148,18 +148,57 @@ TEST(bad_ids_are_refused)
                 "are either an unsigned integer or a UUID at line 1 column 18");
 }
 
+TEST(forms_of_vectors)
+{
+    api_case it;
+    api_begin(&it, "PUT", "/collections/c/points",
+              "{\"points\":[{\"id\":1,\"vector\":{\"s\":{\"indices\":[9,0,4294967295,3],"
+              "\"values\":[1,2,3,4]},\"m\":[[1,2],[3,4],[5,6]],\"e\":{\"indices\":[],"
+              "\"values\":[]}}},{\"id\":2,\"vector\":[[1,2]]}]}");
+    static const uint32_t sorted[] = { 0, 3, 9, UINT32_MAX };
+    static const float values[] = { 2, 4, 1, 3 }, rows[] = { 1, 2, 3, 4, 5, 6 };
+    CHECK_EQ_STR(it.error.message, "");
+    const oct_point *points = it.request.write.points;
+    const oct_named_vector *vectors = points[0].vectors;
+    CHECK(points[0].vector_count == 3 && points[1].vector_count == 1);
+    CHECK(vectors[0].kind == OCT_VECTOR_SPARSE && vectors[0].count == 4);
+    CHECK(memcmp(vectors[0].indices, sorted, sizeof sorted) == 0);
+    CHECK(memcmp(vectors[0].values, values, sizeof values) == 0);
+    CHECK(vectors[1].kind == OCT_VECTOR_MULTI && vectors[1].rows == 3 && vectors[1].count == 6);
+    CHECK(memcmp(vectors[1].values, rows, sizeof rows) == 0);
+    CHECK(vectors[2].kind == OCT_VECTOR_SPARSE && vectors[2].count == 0);
+    CHECK(points[1].vectors[0].kind == OCT_VECTOR_MULTI && points[1].vectors[0].rows == 1);
+    api_end(&it);
+}
+
 TEST(bad_vectors_are_refused)
 {
     api_rejects(UPSERT, "{\"points\":[{\"id\":1,\"vector\":[1,2,\"x\"]}]}", OCT_BAD_INPUT,
                 "points[0].vector[2]: expected a number, got string at line 1 column 34");
     api_rejects(UPSERT, "{\"points\":[{\"id\":1,\"vector\":[1,1e39]}]}", OCT_BAD_INPUT,
                 "points[0].vector[1]: number does not fit a 32-bit float at line 1 column 32");
-    api_rejects(UPSERT, "{\"points\":[{\"id\":1,\"vector\":[[1],[2]]}]}", OCT_BAD_INPUT,
-                "points[0].vector: multivectors are not supported yet at line 1 column 29");
-    api_rejects(UPSERT,
-                "{\"points\":[{\"id\":1,\"vector\":{\"s\":{\"indices\":[1],\"values\":[1]}}}]}",
-                OCT_BAD_INPUT,
-                "points[0].vector.s: sparse vectors are not supported yet at line 1 column 34");
+#define SPARSE(indices, values)                                                                    \
+    "{\"points\":[{\"id\":1,\"vector\":{\"s\":{\"indices\":" indices ",\"values\":" values "}}}]}"
+    api_rejects(UPSERT, "{\"points\":[{\"id\":1,\"vector\":[[1],[2,3]]}]}", OCT_VALIDATION,
+                "[points[0].vector[1]: all vectors must have the "
+                "same dimension, found vector with dimension 2]");
+    api_rejects(UPSERT, "{\"points\":[{\"id\":1,\"vector\":[[],[]]}]}", OCT_VALIDATION,
+                "[points[0].vector[0]: dense vector must not be "
+                "empty]");
+    api_rejects(UPSERT, "{\"points\":[{\"id\":1,\"vector\":[[1],2]}]}", OCT_BAD_INPUT,
+                "points[0].vector[1]: expected an array of numbers, got integer at line 1 column "
+                "34");
+    api_rejects(UPSERT, SPARSE("[1,2]", "[1]"), OCT_VALIDATION,
+                "[points[0].vector.s.values: must be the same "
+                "length as indices]");
+    api_rejects(UPSERT, SPARSE("[1,1]", "[1,2]"), OCT_VALIDATION,
+                "[points[0].vector.s.indices: must be unique]");
+    api_rejects(UPSERT, SPARSE("[4294967296]", "[1]"), OCT_BAD_INPUT,
+                "points[0].vector.s.indices[0]: invalid value: integer `4294967296`, expected u32 "
+                "at line 1 column 46");
+    api_rejects(UPSERT, SPARSE("[-1]", "[1]"), OCT_BAD_INPUT,
+                "points[0].vector.s.indices[0]: expected a non-negative integer, got integer at "
+                "line 1 column 46");
     api_rejects(UPSERT, "{\"points\":[{\"id\":1,\"vector\":{\"text\":\"hi\",\"model\":\"m\"}}]}",
                 OCT_BAD_INPUT,
                 "points[0].vector: inference is not supported yet at line 1 column 29");
@@ -415,7 +454,8 @@ TEST(a_body_has_a_limit)
 
 TEST_MAIN(upsert_of_a_list, upsert_of_a_batch, upsert_of_a_named_batch,
           of_duplicate_members_the_last_counts, bad_upserts_are_refused, bad_batches_are_refused,
-          bad_ids_are_refused, bad_vectors_are_refused, too_many_named_vectors_are_refused,
+          bad_ids_are_refused, forms_of_vectors, bad_vectors_are_refused,
+          too_many_named_vectors_are_refused,
           bulk_vectors_are_ranges_of_the_floats_passed, bulk_ranges_outside_are_refused,
           points_are_selected_by_ids_or_filter, writes_of_nothing_are_refused,
           payload_operations, a_bad_key_path_is_refused_with_its_place, vector_operations,

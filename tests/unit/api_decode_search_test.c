@@ -175,8 +175,6 @@ TEST(what_comes_later_is_refused_by_name)
                 "lookup_from: this is not supported yet at line 1 column 16");
     api_rejects(QUERY, "{\"params\":{\"idf\":\"global\"}}", OCT_BAD_INPUT,
                 "params.idf: this is not supported yet at line 1 column 18");
-    api_rejects(QUERY, "{\"query\":{\"indices\":[1],\"values\":[1]}}", OCT_BAD_INPUT,
-                "query: sparse vectors are not supported yet at line 1 column 10");
     api_rejects(SCROLL, "{\"order_by\":\"a\"}", OCT_BAD_INPUT,
                 "order_by: this is not supported yet at line 1 column 13");
     api_case it;

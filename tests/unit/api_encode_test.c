@@ -29,10 +29,21 @@ static const char *result_of(oct_op op, const oct_response *response)
     return encoded;
 }
 
-static const oct_named_vector unnamed = { { "", 0 }, (const float[]){ 1.0f, 0.5f }, 2 };
+static const float some[] = { 1.0f, 0.5f, 0.1f };
+static const oct_named_vector unnamed = { .name = { "", 0 }, .values = some, .count = 2 };
 static const oct_named_vector named[] = {
-    { { "a", 1 }, (const float[]){ 1.0f }, 1 },
-    { { "", 0 }, (const float[]){ 0.1f }, 1 },
+    { .name = { "a", 1 }, .values = some, .count = 1 },
+    { .name = { "", 0 }, .values = some + 2, .count = 1 },
+};
+static const oct_named_vector forms[] = {
+    { .name = { "m", 1 }, .values = some, .count = 2, .kind = OCT_VECTOR_MULTI, .rows = 2 },
+    { .name = { "s", 1 },
+      .values = some,
+      .count = 2,
+      .kind = OCT_VECTOR_SPARSE,
+      .indices = (const uint32_t[]){ 0, UINT32_MAX } },
+    { .name = { "e", 1 }, .values = some, .kind = OCT_VECTOR_SPARSE,
+      .indices = (const uint32_t[]){ 0 } },
 };
 
 TEST(scored_points)
@@ -69,11 +80,15 @@ TEST(records_have_no_score)
         { .id = { .low = 1 }, .version = 3, .score = 9, .payload = OCT_STR("{}") },
         { .id = { .low = 2 }, .vectors = named, .vector_count = 0 },
         { .id = { .low = 3 }, .vectors = named, .vector_count = 1 },
+        { .id = { .low = 4 }, .vectors = forms, .vector_count = 3 },
     };
-    oct_response response = { .found = { .points = points, .count = 3 } };
+    oct_response response = { .found = { .points = points, .count = 4 } };
     CHECK_EQ_STR(result_of(OCT_OP_points_retrieve, &response),
                  "[{\"id\":1,\"payload\":{}},{\"id\":2,\"vector\":{}},"
-                 "{\"id\":3,\"vector\":{\"a\":[1.0]}}]");
+                 "{\"id\":3,\"vector\":{\"a\":[1.0]}},"
+                 "{\"id\":4,\"vector\":{\"m\":[[1.0],[0.5]],"
+                 "\"s\":{\"indices\":[0,4294967295],\"values\":[1.0,0.5]},"
+                 "\"e\":{\"indices\":[],\"values\":[]}}}]");
     response.found.count = 1;
     CHECK_EQ_STR(result_of(OCT_OP_points_get, &response), "{\"id\":1,\"payload\":{}}");
     response.found.count = 0;

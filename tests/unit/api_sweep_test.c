@@ -85,8 +85,10 @@ TEST(every_failing_allocation_of_decoding_is_nomem)
 static oct_status encode_failing_at(uint64_t n, uint64_t *calls)
 {
     static const float values[] = { 0.1f, 0.2f, 0.3f };
-    static const oct_named_vector vectors[] = { { { "a", 1 }, values, 3 },
-                                                { { "b", 1 }, values, 3 } };
+    static const oct_named_vector vectors[] = {
+        { .name = { "a", 1 }, .values = values, .count = 3 },
+        { .name = { "b", 1 }, .values = values, .count = 3 }
+    };
     oct_found_point points[40];
     for (size_t i = 0; i < 40; i++)
         points[i] = (oct_found_point){ .id = { .low = i },

@@ -352,12 +352,8 @@ TEST(wrong_types_are_format_errors)
 TEST(what_is_missing_is_said)
 {
 #define MISSING(what) "Wrong input: " what " is not supported yet"
-    check_refused("{\"sparse_vectors\":{\"s\":{}}}", OCT_BAD_INPUT, MISSING("sparse_vectors"));
-    check_refused("{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Dot\","
-                  "\"multivector_config\":{}}}}",
-                  OCT_BAD_INPUT, MISSING("vectors.a.multivector_config"));
-    check_refused(VECTOR("\"datatype\":\"uint8\""), OCT_BAD_INPUT,
-                  MISSING("vectors.datatype other than float32"));
+    check_refused(VECTOR("\"datatype\":\"turbo4\""), OCT_BAD_INPUT,
+                  MISSING("vectors.datatype turbo4"));
     check_refused("{\"strict_mode_config\":{\"enabled\":true}}", OCT_BAD_INPUT,
                   MISSING("strict_mode_config.enabled"));
     check_refused("{\"sharding_method\":\"custom\"}", OCT_BAD_INPUT,
@@ -369,6 +365,40 @@ TEST(what_is_missing_is_said)
                      "\"strict_mode_config\":{\"enabled\":false,\"max_query_limit\":1}}");
     check_round_trip(VECTOR("\"datatype\":\"float32\",\"quantization_config\":null,"
                             "\"memory\":\"cold\""));
+    CHECK(true);
+}
+
+TEST(forms_of_vectors)
+{
+    check_round_trip(VECTOR("\"datatype\":\"uint8\""));
+    check_round_trip(VECTOR("\"datatype\":\"float16\""));
+    check_refused(VECTOR("\"datatype\":\"int8\""), OCT_BAD_INPUT,
+                  FORMAT "vectors.datatype: expected one of `float32`, `float16`, `uint8`");
+    check_round_trip("{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Dot\","
+                     "\"multivector_config\":{\"comparator\":\"max_sim\"}}},\"sparse_vectors\":"
+                     "{\"t\":{\"modifier\":\"idf\"},\"s\":{\"modifier\":\"none\",\"index\":"
+                     "{\"on_disk\":true,\"full_scan_threshold\":7,\"datatype\":\"uint8\"}}}}");
+    check_round_trip("{\"sparse_vectors\":{\"s\":{\"index\":{}}}}");
+    check_round_trip("{\"vectors\":{\"size\":4,\"distance\":\"Dot\"},"
+                     "\"sparse_vectors\":{\"s\":{}}}");
+    check_refused("{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Dot\","
+                  "\"multivector_config\":{}}}}",
+                  OCT_BAD_INPUT,
+                  FORMAT "vectors.a.multivector_config.comparator: expected `max_sim`");
+    check_refused("{\"sparse_vectors\":{\"s\":{\"modifier\":\"bm25\"}}}", OCT_BAD_INPUT,
+                  FORMAT "sparse_vectors.s.modifier: expected one of `none`, `idf`");
+    check_refused("{\"sparse_vectors\":{\"s\":{\"index\":{\"datatype\":\"int8\"}}}}",
+                  OCT_BAD_INPUT,
+                  FORMAT "sparse_vectors.s.index.datatype: expected one of `float32`, `float16`, "
+                         "`uint8`");
+    check_refused("{\"sparse_vectors\":{\"s\":7}}", OCT_BAD_INPUT,
+                  FORMAT "sparse_vectors.s: invalid type: integer, expected an object");
+    check_refused("{\"sparse_vectors\":{\"\":{}}}", OCT_BAD_INPUT,
+                  "Wrong input: a sparse vector needs a name");
+    check_refused("{\"vectors\":{\"s\":{\"size\":4,\"distance\":\"Dot\"}},"
+                  "\"sparse_vectors\":{\"s\":{}}}",
+                  OCT_BAD_INPUT,
+                  "Wrong input: Vector name `s` is used for a dense and a sparse vector");
     CHECK(true);
 }
 
@@ -564,7 +594,8 @@ TEST_MAIN(configs_are_shown_as_qdrant_does, given_settings_are_shown,
           vectors_override_the_collection, unknown_vectors_are_not_found,
           stored_configs_come_back_equal, different_configs_are_not_equal,
           values_out_of_range_are_validation_errors, wrong_types_are_format_errors,
-          what_is_missing_is_said, vector_names_are_checked, the_number_of_vectors_is_limited,
+          what_is_missing_is_said, forms_of_vectors, vector_names_are_checked,
+          the_number_of_vectors_is_limited,
           index_schemas_are_strings_or_objects, other_schemas_are_refused,
           every_lost_allocation_is_nomem,
           which_indexes_get_links_within_blocks)

@@ -188,7 +188,8 @@ TEST(a_point_is_read_whole)
         CHECK(model_is(slot.payload, point->payload));
         for (uint32_t v = 0; v < QUERY_VECTORS; v++) {
             if (!((point->present >> v) & 1)) continue;
-            const float *row = slot.vectors + oct_layout_floats(world->config, slot.present, v);
+            const float *row =
+                slot.vectors + oct_layout_words(world->config, slot.present, slot.vectors, v);
             size_t bytes = world->config->vectors[v].size * sizeof *row;
             CHECK(memcmp(row, point->vectors[v], bytes) == 0);
         }

@@ -109,8 +109,11 @@ typedef struct oct_quantization_search {
 
 typedef struct oct_query {
     oct_query_kind kind;
-    const float *vector; /* [vector_count] */
+    const float *vector; /* [vector_count], as oct_named_vector has its values */
     uint32_t vector_count;
+    oct_vector_kind vector_kind;
+    uint32_t vector_rows;           /* multi */
+    const uint32_t *vector_indices; /* sparse */
     oct_point_id point;
     oct_str using_vector;     /* vector name; "" = unnamed */
     const oct_filter *filter; /* NULL = all */

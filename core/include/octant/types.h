@@ -16,6 +16,7 @@ enum {
     OCT_VECTOR_NAME_BYTES_MAX = 255,
     OCT_VECTOR_SIZE_MAX = 65536,    /* dimensions (Qdrant) */
     OCT_NAMED_VECTORS_MAX = 64,     /* per collection */
+    OCT_VECTOR_VALUES_MAX = 1 << 20, /* of one multivector (all rows) or sparse vector */
     OCT_FIELD_KEY_BYTES_MAX = 1024, /* payload key path */
     OCT_FIELD_INDEXES_MAX = 256,    /* per collection */
     OCT_FILTER_DEPTH_MAX = 50,
@@ -52,11 +53,22 @@ typedef enum oct_metric {
     OCT_METRIC_COUNT
 } oct_metric;
 
-/* One dense vector of a point: name "" is the unnamed (default) vector. */
+/* The forms of a vector: one row of numbers; several rows of the same length; numbers for some of
+ * 2^32 dimensions. */
+typedef enum oct_vector_kind {
+    OCT_VECTOR_DENSE,
+    OCT_VECTOR_MULTI,
+    OCT_VECTOR_SPARSE
+} oct_vector_kind;
+
+/* One vector of a point: name "" is the unnamed (default) vector. */
 typedef struct oct_named_vector {
     oct_str name;
-    const float *values; /* [count] */
-    uint32_t count;      /* dimensions */
+    const float *values; /* [count]; of a multivector row after row */
+    uint32_t count;      /* numbers: dense, the dimensions; multi, rows x dimensions */
+    oct_vector_kind kind;
+    uint32_t rows;           /* multi: >= 1, divides count */
+    const uint32_t *indices; /* sparse: [count] dimensions, strictly ascending */
 } oct_named_vector;
 
 /* ---- filters ------------------------------------------------------------------------- */
@@ -176,12 +188,35 @@ typedef struct oct_quantization_config {
     uint64_t memory;         /* oct_placement */
 } oct_quantization_config;
 
+/* What the numbers of a dense vector or multivector are rounded to when they come in, and what
+ * sealed files hold. In memory and in the log they are floats. */
+typedef enum oct_datatype {
+    OCT_DATATYPE_FLOAT32,
+    OCT_DATATYPE_FLOAT16, /* IEEE binary16, to nearest even; beyond its range the largest */
+    OCT_DATATYPE_UINT8,   /* 0..255, the fraction cut off */
+    OCT_DATATYPE_COUNT
+} oct_datatype;
+
+/* Settings of a sparse vector. The index is always exact and in floats; what places or packs it is
+ * kept to be shown again. */
+typedef struct oct_sparse_params {
+    bool has_index, has_modifier; /* given at creation */
+    bool idf;                     /* modifier: weigh the query's dimensions by their rarity */
+    uint64_t full_scan_threshold; /* OCT_UNSET when not given, as the rest */
+    uint64_t on_disk;             /* 0, 1 */
+    uint64_t datatype;            /* oct_datatype */
+} oct_sparse_params;
+
 typedef struct oct_vector_params {
-    oct_str name; /* "" = the unnamed vector */
-    uint32_t size;
-    oct_metric metric;
+    oct_str name;      /* "" = the unnamed vector */
+    uint32_t size;     /* dimensions of a row; sparse: 0 */
+    oct_metric metric; /* sparse: Dot */
     uint64_t on_disk;     /* 0, 1, OCT_UNSET */
     oct_hnsw_config hnsw; /* overrides of the collection's */
+    oct_vector_kind kind;
+    oct_datatype datatype;
+    bool has_datatype; /* given at creation, perhaps as the default */
+    oct_sparse_params sparse;
     oct_quantization_config quantization; /* instead of the collection's */
 } oct_vector_params;
 
@@ -212,7 +247,7 @@ typedef struct oct_field_config {
 } oct_field_config;
 
 typedef struct oct_collection_config {
-    const oct_vector_params *vectors; /* [vector_count] */
+    const oct_vector_params *vectors; /* [vector_count]: the sparse ones last, else by name */
     uint32_t vector_count;
     bool single_vector; /* given as one object (the unnamed vector), not as a map */
     oct_hnsw_config hnsw;

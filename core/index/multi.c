@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * multi.c - max_sim, and a scan with it. The design is at the head of multi.h.
+ *
+ * A point's rows are taken four at a time for dot products, which shares the loads of the query's
+ * row; a point's rows stay in the cache while all rows of the query pass over them. */
+#include "index/multi.h"
+
+#include <math.h>
+
+enum { CANCEL_DISTANCES = 1024 }; /* distances between two looks at `cancelled` */
+
+/* The best similarity of one row of the query to `rows` rows of floats. */
+static float best_of(const oct_flat *flat, const float *query, const float *values, uint32_t rows)
+{
+    size_t dim = flat->dim;
+    float best = -INFINITY;
+    uint32_t i = 0;
+    bool dot = flat->metric == OCT_METRIC_COSINE || flat->metric == OCT_METRIC_DOT;
+    for (; dot && flat->datatype != OCT_DATATYPE_UINT8 && i + 4 <= rows; i += 4) {
+        const float *four[4];
+        float scores[4];
+        for (uint32_t j = 0; j < 4; j++) four[j] = values + (i + j) * dim;
+        flat->kernels->dot_f32_x4(query, four, dim, scores);
+        for (uint32_t j = 0; j < 4; j++) best = MAX(best, scores[j]);
+    }
+    for (; i < rows; i++)
+        best = MAX(best, oct_flat_similarity(flat, query, values + i * dim));
+    return best;
+}
+
+float oct_multi_similarity(const oct_flat *flat, const oct_multi_query *query, const float *values,
+                           uint32_t rows)
+{
+    float sum = 0;
+    for (uint32_t i = 0; i < query->rows; i++)
+        sum += best_of(flat, query->values + (size_t)i * flat->dim, values, rows);
+    return sum == sum ? sum : -INFINITY; /* infinities of both signs met */
+}
+
+/* The similarity to rows [row, row + rows) as they are stored. */
+static float score_rows(const oct_flat *flat, const oct_multi_query *query, size_t row,
+                        uint32_t rows)
+{
+    float sum = 0;
+    if (flat->rows) return oct_multi_similarity(flat, query, flat->rows + row * flat->dim, rows);
+    for (uint32_t i = 0; i < query->rows; i++) {
+        float best = -INFINITY;
+        for (uint32_t j = 0; j < rows; j++)
+            best = MAX(best, oct_flat_score(flat, query->values + (size_t)i * flat->dim, row + j));
+        sum += best;
+    }
+    return sum == sum ? sum : -INFINITY;
+}
+
+oct_status oct_multi_scan(const oct_multi *multi, const oct_multi_query *query,
+                          const oct_flat_limits *limits, oct_topk *best, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_flat *flat = multi->flat;
+    uint64_t distances = 0;
+    for (uint32_t i = 0; i < flat->count; i++) {
+        if (!oct_flat_has(flat, i)) continue;
+        if (limits->allowed && !oct_bits_get(limits->allowed, i)) continue;
+        uint64_t start = i ? multi->ends[i - 1] : 0;
+        uint32_t rows = (uint32_t)(multi->ends[i] - start);
+        TRY(oct_flat_touch(flat, (size_t)start, rows, error));
+        float score = score_rows(flat, query, (size_t)start, rows);
+        (void)oct_topk_push(best, (oct_hit){ score, i }); /* it knows better */
+        distances += (uint64_t)rows * query->rows;
+        if (distances < CANCEL_DISTANCES) continue;
+        distances = 0;
+        if (limits->cancelled && limits->cancelled(limits->cancelled_arg))
+            TRY(oct_fail(error, OCT_CANCELLED, "search: cancelled during an exact scan"));
+    }
+done:
+    return status;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * search_forms.c - the nearest points by multivectors and by sparse vectors.
+ *
+ * Multivectors are always compared one by one (index/multi.h says why). Sparse vectors are found
+ * through the inverted index of a sealed segment, or one by one where a filter leaves few points,
+ * or where there is no index: in memory segments. All ways to a similarity give the same bits.
+ *
+ * The modifier `idf` multiplies each weight of a query by ln((N - n + 0.5) / (n + 0.5) + 1), where
+ * N is the number of living points of the collection that have a value in this vector, and n of
+ * those with this dimension. Counted over the whole view before the search, without dead points, so
+ * that scores don't depend on how points are spread over segments. */
+#include <float.h>
+#include <math.h>
+
+#include "query/search_job.h"
+#include "segment/layout.h"
+#include "simd/fmath.h"
+
+/* A point scored from its own vector costs about as much as this many postings: its dimensions are
+ * looked up one by one, at a random place of the file. */
+enum { POSTINGS_PER_POINT = 256 };
+
+/* ---- statistics ---------------------------------------------------------------------- */
+
+typedef struct statistics {
+    uint64_t points;      /* with a value in this vector */
+    uint64_t *dimensions; /* [probe.count] of those, with this dimension */
+} statistics;
+
+static void count_memory(const oct_search_job *job, const oct_view_entry *entry, statistics *out)
+{
+    for (uint32_t i = 0; i < entry->count; i++) {
+        if (!oct_entry_alive(entry, i)) continue;
+        const float *at =
+            oct_memory_vector(entry->memory, oct_memory_slot(entry->memory, i), job->v);
+        if (!at) continue;
+        const oct_named_vector vector = oct_layout_vector(oct_search_params(job), at);
+        out->points += vector.count > 0;
+        for (uint32_t d = 0; d < vector.count; d++) {
+            uint32_t place = oct_sparse_probe_find(&job->probe, vector.indices[d]);
+            if (place != UINT32_MAX) out->dimensions[place]++;
+        }
+    }
+}
+
+static void count_sealed(const oct_search_job *job, const oct_view_entry *entry, statistics *out)
+{
+    const oct_sealed_vector *vector = &entry->sealed->vectors[job->v];
+    const uint64_t *alive = entry->alive ? entry->alive->bits : NULL;
+    if (!alive) out->points += vector->filled;
+    for (uint32_t i = 0; alive && i < entry->count; i++)
+        out->points += oct_bits_get(alive, i) && vector->ends[i] > (i ? vector->ends[i - 1] : 0);
+    for (uint32_t d = 0; d < job->probe.count; d++)
+        out->dimensions[d] += oct_sparse_count(&vector->sparse, job->probe.indices[d], alive);
+}
+
+static float weigh(float weight, uint64_t points, uint64_t with)
+{
+    double n = (double)with;
+    double idf = oct_log(((double)points - n + 0.5) / (n + 0.5) + 1.0);
+    double product = (double)weight * idf;
+    return (float)MAX(MIN(product, (double)FLT_MAX), -(double)FLT_MAX);
+}
+
+/* Weigh the query's dimensions by their rarity. */
+static oct_status apply_idf(oct_search_job *job, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_view *view = job->reading->view;
+    statistics found = { .points = 0 };
+    float *weights;
+    TRY(oct_arena_array(job->reading->arena, job->probe.count, sizeof *found.dimensions,
+                        &found.dimensions, error));
+    TRY(oct_arena_array(job->reading->arena, job->probe.count, sizeof *weights, &weights, error));
+    for (uint32_t i = 0; i < view->count; i++) {
+        const oct_view_entry *entry = &view->entries[i];
+        if (entry->sealed) count_sealed(job, entry, &found);
+        else count_memory(job, entry, &found);
+    }
+    for (uint32_t d = 0; d < job->probe.count; d++)
+        weights[d] = weigh(job->probe.weights[d], found.points, found.dimensions[d]);
+    job->probe.weights = weights;
+done:
+    return status;
+}
+
+oct_status oct_search_prepare_form(oct_search_job *job, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_vector_params *params = oct_search_params(job);
+    if (params->kind != OCT_VECTOR_SPARSE) return OCT_OK;
+    TRY(oct_sparse_probe_create(job->reading->arena, job->vector.indices, job->vector.values,
+                                job->vector.count, &job->probe, error));
+    if (params->sparse.idf) TRY(apply_idf(job, error));
+done:
+    return status;
+}
+
+/* ---- one by one ---------------------------------------------------------------------- */
+
+static oct_multi_query multi_query(const oct_search_job *job)
+{
+    return (oct_multi_query){ .values = job->vector.values, .rows = job->vector.rows };
+}
+
+/* The similarity of a point's vector to the query; false when that makes it no answer. */
+static bool score(const oct_search_job *job, const oct_named_vector *vector, float *out)
+{
+    const oct_vector_params *params = oct_search_params(job);
+    if (params->kind == OCT_VECTOR_SPARSE) {
+        *out = oct_sparse_probe_dot(&job->probe, vector);
+        return *out > 0.0f || *out < 0.0f;
+    }
+    const oct_flat form = oct_search_rows(job);
+    const oct_multi_query query = multi_query(job);
+    *out = oct_multi_similarity(&form, &query, vector->values, vector->rows);
+    return true;
+}
+
+void oct_search_memory_form(oct_search_job *job, uint32_t index, const oct_selection *selection)
+{
+    const oct_view_entry *entry = &job->reading->view->entries[index];
+    for (uint32_t i = 0; i < entry->count; i++) {
+        float similarity;
+        if (!oct_selection_has(selection, i) || oct_search_excludes(job, index, i)) continue;
+        const float *at =
+            oct_memory_vector(entry->memory, oct_memory_slot(entry->memory, i), job->v);
+        if (!at) continue;
+        const oct_named_vector vector = oct_layout_vector(oct_search_params(job), at);
+        if (score(job, &vector, &similarity))
+            oct_search_offer(job, similarity, (oct_location){ index, i });
+    }
+}
+
+/* ---- sealed segments ----------------------------------------------------------------- */
+
+typedef struct vector_reader {
+    const oct_sealed *segment;
+    uint32_t v;
+} vector_reader;
+
+/* Sparse vectors are never decoded, so there is no arena. */
+static oct_status read_vector(void *self, uint32_t offset, oct_named_vector *out, oct_error *error)
+{
+    const vector_reader *reader = self;
+    return oct_sealed_vector_at(reader->segment, offset, reader->v, NULL, out, error);
+}
+
+static oct_status scan_selected(const oct_search_job *job, const oct_view_entry *entry,
+                                const oct_selection *selection, oct_topk *best, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    for (uint32_t i = 0; i < entry->count; i++) {
+        oct_named_vector vector;
+        float similarity;
+        if (!oct_selection_has(selection, i)) continue;
+        TRY(oct_sealed_vector_at(entry->sealed, i, job->v, NULL, &vector, error));
+        if (vector.values && score(job, &vector, &similarity))
+            (void)oct_topk_push(best, (oct_hit){ similarity, i }); /* it knows better */
+    }
+done:
+    return status;
+}
+
+oct_status oct_search_sealed_form(oct_search_job *job, uint32_t index,
+                                  const oct_selection *selection, oct_topk *best, oct_error *error)
+{
+    const oct_view_entry *entry = &job->reading->view->entries[index];
+    const oct_sealed_vector *field = &entry->sealed->vectors[job->v];
+    if (oct_search_params(job)->kind == OCT_VECTOR_MULTI) {
+        const oct_multi multi = { .flat = &field->flat, .ends = field->ends };
+        const oct_multi_query query = multi_query(job);
+        const oct_flat_limits limits = { .allowed = selection->bits };
+        return oct_multi_scan(&multi, &query, &limits, best, error);
+    }
+    uint64_t postings = oct_sparse_postings(&field->sparse, &job->probe);
+    if (postings == 0) return OCT_OK;
+    if (selection->count <= postings / POSTINGS_PER_POINT)
+        return scan_selected(job, entry, selection, best, error);
+    vector_reader reader = { .segment = entry->sealed, .v = job->v };
+    const oct_sparse_query query = { .probe = &job->probe,
+                                     .allowed = selection->bits,
+                                     .floor = job->query->has_score_threshold ? job->threshold
+                                                                              : -INFINITY,
+                                     .read = read_vector,
+                                     .self = &reader };
+    return oct_sparse_search(&field->sparse, &query, &job->selecting.work, best, error);
+}
