@@ -10,11 +10,13 @@
  * filter=MODULUS:REST (allow those offsets only; the truth is then computed).
  *
  * Prints one JSON object per line: a build, then a line per ef. Times are CPU time of the process
- * for builds and of the thread for searches, because other jobs run beside; a search line is the
- * best of `repeats`.
+ * for builds and of the thread for searches (under Node of the process), because other jobs run
+ * beside; a search line is the best of `repeats`. `bytes` is the size of the graph, `peak_bytes`
+ * the most memory building held, both without the vectors.
  *
  * When COUNT is less than the rows of TRUTH were made for, give "-" as TRUTH: it is computed. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,12 +50,35 @@ static double seconds(clockid_t clock)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+#if defined(__EMSCRIPTEN__)
+/* Emscripten's CPU clocks stand still, but Node knows what the process used, V8's helpers too. */
+#include <emscripten/em_js.h>
+EM_JS(double, node_cpu_us, (void), {
+    const used = process.cpuUsage();
+    return used.user + used.system;
+})
+static double cpu_seconds(clockid_t clock)
+{
+    UNUSED(clock);
+    return node_cpu_us() * 1e-6;
+}
+#else
+static double cpu_seconds(clockid_t clock) { return seconds(clock); }
+#endif
+
 /* ---- host ------------------------------------------------------------------------------- */
 
-static void *plain_resize(void *self, void *old, size_t old_bytes, size_t new_bytes)
+/* Memory of the core: what it holds now and the most it ever held. */
+typedef struct meter {
+    atomic_size_t now, peak;
+} meter;
+
+static void *metered_resize(void *self, void *old, size_t old_bytes, size_t new_bytes)
 {
-    UNUSED(self);
-    UNUSED(old_bytes);
+    meter *m = self;
+    size_t now = atomic_fetch_add(&m->now, new_bytes - old_bytes) + new_bytes - old_bytes;
+    size_t peak = atomic_load(&m->peak);
+    while (now > peak && !atomic_compare_exchange_weak(&m->peak, &peak, now)) continue;
     if (new_bytes == 0) {
         free(old);
         return NULL;
@@ -180,7 +205,7 @@ static oct_hnsw *build(const bench *b, const oct_host *host)
         .m = b->o.m, .ef_construct = b->o.efc, .seed = 42, .codes = b->o.codes != 0
     };
     double wall = seconds(CLOCK_MONOTONIC);
-    double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    double cpu = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID);
     if (oct_hnsw_builder_create(host, &b->flat, &params, NULL, &builder, &error))
         die(error.message);
     uint64_t budget = b->o.budget_ms ? b->o.budget_ms * UINT64_C(1000000) : UINT64_MAX;
@@ -194,18 +219,18 @@ static oct_hnsw *build(const bench *b, const oct_host *host)
     oct_hnsw_builder_finish(builder, &graph);
     oct_hnsw_builder_destroy(builder);
     wall = seconds(CLOCK_MONOTONIC) - wall;
-    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    cpu = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     oct_hnsw_report report;
     if (oct_hnsw_check(host->alloc, graph, &report, &error)) die(error.message);
     printf("{\"bench\":\"hnsw_build\",\"count\":%" PRIu32 ",\"dim\":%" PRIu32 ",\"m\":%" PRIu32
            ",\"ef_construct\":%" PRIu32 ",\"codes\":%" PRIu32 ",\"width\":%" PRIu32
            ",\"isa\":\"%s\",\"wall_s\":%.2f,\"cpu_s\":%.2f,\"steps\":%" PRIu32
            ",\"longest_step_ms\":%.1f,\"mean_links\":%.1f,\"unreachable\":%" PRIu32
-           ",\"bytes\":%" PRIu64 "}\n",
+           ",\"bytes\":%" PRIu64 ",\"peak_bytes\":%zu}\n",
            b->flat.count, b->flat.dim, b->o.m, b->o.efc, b->o.codes, b->o.width,
            b->flat.kernels->name, wall, cpu, steps, longest * 1e3,
            (double)report.links / (double)MAX(report.points, 1u), report.unreachable,
-           oct_hnsw_bytes(graph));
+           oct_hnsw_bytes(graph), atomic_load(&((meter *)host->alloc->self)->peak));
     fflush(stdout);
     return graph;
 }
@@ -233,12 +258,12 @@ static void repair(const bench *b, const oct_hnsw *graph, const oct_host *host)
     oct_hnsw *repaired;
     oct_hnsw_report report;
     bool done;
-    double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    double cpu = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID);
     if (oct_hnsw_builder_create(host, &flat, &params, &reuse, &builder, &error)) die(error.message);
     if (oct_hnsw_build_step(builder, UINT64_MAX, &done, &error)) die(error.message);
     oct_hnsw_builder_finish(builder, &repaired);
     oct_hnsw_builder_destroy(builder);
-    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    cpu = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     if (oct_hnsw_check(host->alloc, repaired, &report, &error)) die(error.message);
     printf("{\"bench\":\"hnsw_repair\",\"count\":%" PRIu32 ",\"deleted\":%" PRIu32
            ",\"cpu_s\":%.2f,\"mean_links\":%.1f,\"unreachable\":%" PRIu32 "}\n",
@@ -289,7 +314,7 @@ static double run_queries(const bench *b, const oct_hnsw *graph, oct_hnsw_scratc
     uint32_t found = 0;
     uint32_t wanted = 0;
     *cost = (oct_hnsw_cost){ 0 };
-    double begin = seconds(CLOCK_THREAD_CPUTIME_ID);
+    double begin = cpu_seconds(CLOCK_THREAD_CPUTIME_ID);
     for (uint32_t i = 0; i < b->query_count; i++) {
         oct_hit hits[LIMIT];
         oct_topk best;
@@ -309,7 +334,7 @@ static double run_queries(const bench *b, const oct_hnsw *graph, oct_hnsw_scratc
         cost->expanded += one.expanded;
     }
     *recall = (double)found / (double)MAX(wanted, 1u);
-    return seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
+    return cpu_seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
 }
 
 static void search_all(const bench *b, const oct_hnsw *graph, const oct_alloc *alloc)
@@ -346,7 +371,7 @@ static int32_t *exact(const bench *b)
     int32_t *truth = malloc(ids * sizeof *truth);
     if (!truth) die("out of memory");
     const oct_flat_limits limits = { .allowed = b->allowed };
-    double begin = seconds(CLOCK_THREAD_CPUTIME_ID);
+    double begin = cpu_seconds(CLOCK_THREAD_CPUTIME_ID);
     for (uint32_t i = 0; i < b->query_count; i++) {
         oct_hit hits[TRUTH_IDS];
         oct_topk best;
@@ -357,7 +382,7 @@ static int32_t *exact(const bench *b)
         for (uint32_t t = 0; t < TRUTH_IDS; t++)
             truth[(size_t)i * TRUTH_IDS + t] = t < count ? (int32_t)hits[t].offset : -1;
     }
-    double took = seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
+    double took = cpu_seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
     printf("{\"bench\":\"flat_scan\",\"count\":%" PRIu32 ",\"qps_cpu\":%.1f,\"ns_per_row\":%.1f}\n",
            b->flat.count, b->query_count / took,
            took * 1e9 / ((double)b->query_count * b->flat.count));
@@ -389,7 +414,8 @@ int main(int argc, char **argv)
     for (uint32_t i = 1; i < MIN(b.o.width, (uint32_t)THREADS_MAX); i++) {
         if (pthread_create(&ids[i], NULL, pool_main, &threads)) die("cannot start a thread");
     }
-    const oct_alloc alloc = { .resize = plain_resize };
+    static meter memory;
+    const oct_alloc alloc = { .self = &memory, .resize = metered_resize };
     const oct_host host = { .alloc = &alloc,
                             .self = &threads,
                             .monotonic_ns = monotonic_ns,

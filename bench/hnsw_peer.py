@@ -1,94 +1,75 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""hnsw_peer.py - our graph and hnswlib's, on the same vectors, in the same run, with ratios.
+"""hnsw_peer.py - hnswlib, measured as bench/hnsw.c measures our graph, with lines of the same form.
 
-    hnsw_peer.py BENCH_HNSW FOLDER [COUNT] [ROUNDS]
+    hnsw_peer.py VECTORS.f32 QUERIES.f32 COUNT DIM
 
-BENCH_HNSW is the program made from bench/hnsw.c; FOLDER holds vectors.f32, queries.f32, gt.i32
-(384 dimensions, unit length, 100 true ids a query). Needs numpy and hnswlib. Both sides build with
-M 16 and ef_construct 100 on one thread and answer one thread; times are CPU time, ours and theirs
-in turns, and medians of ROUNDS are compared, because the machine is shared. The last line is JSON:
-build seconds, queries per second where recall@10 reaches .95 and .99, and the ratios.
+VECTORS and QUERIES are raw little-endian float rows of unit length; the truth is computed. Needs
+numpy and hnswlib. M 16, ef_construction 100, one thread, inner product. Times are CPU time; a
+search line is the best of three. `peak_bytes` is by how much building made the process grow, less
+the vectors, of which hnswlib keeps a copy. Rounds and ratios are the caller's (bench/run.mjs),
+which runs both sides in turns.
 """
 import json
-import os
-import statistics
-import subprocess
 import sys
 import time
 
 import hnswlib
 import numpy
 
-DIM, LIMIT, EFS = 384, 10, (16, 24, 32, 48, 64, 96, 128, 192, 256, 400)
+LIMIT, EFS = 10, (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 400)
 
 
-def qps_at(curve, recall):
-    """Queries per second at a recall, between the two measured points around it."""
-    points = sorted(curve)
-    for (r0, q0), (r1, q1) in zip(points, points[1:]):
-        if r0 < recall <= r1:
-            return q0 + (q1 - q0) * (recall - r0) / (r1 - r0)
-    return points[0][1] if points and points[0][0] >= recall else 0.0
+def resident_bytes(which):
+    """VmRSS is what the process holds now, VmHWM the most it ever held."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        line = next(line for line in status if line.startswith(which))
+    return int(line.split()[1]) * 1024
 
 
-def run_ours(program, folder, count, truth):
-    files = [os.path.join(folder, name) for name in ("vectors.f32", "queries.f32")]
-    output = subprocess.run([program, *files, truth, str(count), str(DIM)], check=True,
-                            capture_output=True, text=True).stdout
-    lines = [json.loads(line) for line in output.splitlines()]
-    build = next(line["cpu_s"] for line in lines if line["bench"] == "hnsw_build")
-    return build, [(line["recall_at_10"], line["qps_cpu"]) for line in lines
-                   if line["bench"] == "hnsw_search"]
+def true_ids(vectors, queries):
+    ids = []
+    for query in queries:
+        best = numpy.argpartition(vectors @ query, len(vectors) - LIMIT)[-LIMIT:]
+        ids.append(set(best.tolist()))
+    return ids
 
 
-def run_theirs(vectors, queries, truth):
+def build(vectors):
+    before = resident_bytes("VmRSS")
     begin = time.process_time()
-    index = hnswlib.Index(space="ip", dim=DIM)
+    index = hnswlib.Index(space="ip", dim=vectors.shape[1])
     index.init_index(max_elements=len(vectors), M=16, ef_construction=100, random_seed=42)
     index.set_num_threads(1)
     index.add_items(vectors, num_threads=1)
-    build = time.process_time() - begin
-    curve = []
-    for ef in EFS:
-        index.set_ef(ef)
-        best = float("inf")
-        for _ in range(3):
-            begin = time.process_time()
-            labels, _ = index.knn_query(queries, k=LIMIT, num_threads=1)
-            best = min(best, time.process_time() - begin)
-        hits = sum(len(set(row) & set(true)) for row, true in zip(labels.tolist(), truth))
-        curve.append((hits / (LIMIT * len(queries)), len(queries) / best))
-    return build, curve
+    took = time.process_time() - begin
+    grown = resident_bytes("VmHWM") - before
+    print(json.dumps({"bench": "hnsw_build", "isa": "hnswlib", "count": len(vectors),
+                      "cpu_s": round(took, 3), "peak_bytes": grown - vectors.nbytes}), flush=True)
+    return index
+
+
+def search(index, queries, truth, ef):
+    index.set_ef(ef)
+    best = float("inf")
+    for _ in range(3):
+        begin = time.process_time()
+        labels, _ = index.knn_query(queries, k=LIMIT, num_threads=1)
+        best = min(best, time.process_time() - begin)
+    hits = sum(len(set(row) & true) for row, true in zip(labels.tolist(), truth))
+    print(json.dumps({"bench": "hnsw_search", "ef": ef,
+                      "recall_at_10": round(hits / (LIMIT * len(queries)), 4),
+                      "qps_cpu": round(len(queries) / best)}), flush=True)
 
 
 def main():
-    program, folder = sys.argv[1], sys.argv[2]
-    count = int(sys.argv[3]) if len(sys.argv) > 3 else 100000
-    rounds = int(sys.argv[4]) if len(sys.argv) > 4 else 3
-    vectors = numpy.fromfile(os.path.join(folder, "vectors.f32"), "<f4").reshape(-1, DIM)
-    queries = numpy.fromfile(os.path.join(folder, "queries.f32"), "<f4").reshape(-1, DIM)
-    truth_path = os.path.join(folder, "gt.i32")
-    if count < len(vectors):  # the stored truth is that of all vectors
-        vectors, truth_path = vectors[:count], "-"
-        truth = numpy.argsort(-(queries @ vectors.T), axis=1)[:, :LIMIT].tolist()
-    else:
-        truth = numpy.fromfile(truth_path, "<i4").reshape(len(queries), -1)[:, :LIMIT].tolist()
-    table = {}
-    for _ in range(rounds):
-        for name, (build, curve) in (("ours", run_ours(program, folder, count, truth_path)),
-                                     ("hnswlib", run_theirs(vectors, queries, truth))):
-            row = {"build_cpu_s": build, "qps_at_95": qps_at(curve, .95),
-                   "qps_at_99": qps_at(curve, .99)}
-            print(name, {key: round(value, 2) for key, value in row.items()}, flush=True)
-            for key, value in row.items():
-                table.setdefault(key, {}).setdefault(name, []).append(value)
-    summary = {"bench": "hnsw_peer", "count": count, "dim": DIM}
-    for key, sides in table.items():
-        ours, theirs = (statistics.median(sides[name]) for name in ("ours", "hnswlib"))
-        summary[key] = {"ours": round(ours, 2), "hnswlib": round(theirs, 2),
-                        "ratio": round(theirs / ours if "build" in key else ours / theirs, 2)}
-    print(json.dumps(summary))
+    vectors_path, queries_path, count, dim = sys.argv[1:5]
+    vectors = numpy.fromfile(vectors_path, "<f4", int(count) * int(dim)).reshape(-1, int(dim))
+    queries = numpy.fromfile(queries_path, "<f4").reshape(-1, int(dim))
+    index = build(vectors)
+    truth = true_ids(vectors, queries)
+    for ef in EFS:
+        search(index, queries, truth, ef)
 
 
 if __name__ == "__main__":

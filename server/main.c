@@ -12,7 +12,8 @@
 int main(int argc, char **argv)
 {
     static const oct_command *const commands[] = { &oct_command_serve, &oct_command_call,
-                                                   &oct_command_import, &oct_command_check };
+                                                   &oct_command_import, &oct_command_check,
+                                                   &oct_command_inspect };
     oct_host host = oct_host_create();
     oct_pool *pool = oct_pool_create(oct_pool_processors());
     if (!pool) return oct_command_fail("worker threads can't be started: %s", strerror(errno));

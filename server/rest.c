@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * rest.c - HTTP/1.1 by libmicrohttpd: a pool of threads, each with an epoll of its own and its
- * share of the connections.
+ * share of the connections. Who is silent for too long is closed by the library, who sends too
+ * slowly by deadline.c.
  *
  * A request is collected whole (bodies have a maximum) and answered by its connection's thread
  * with one oct_call: no queue between HTTP and the database. Handing calls to other threads
@@ -27,7 +28,6 @@
 enum {
     CONNECTIONS_MAX = 1024,
     CONNECTIONS_PER_ADDRESS_MAX = 256,
-    IDLE_SECONDS = 60,
     /* Read buffer per connection: request line and headers must fit in it. */
     CONNECTION_BYTES = 64 << 10,
     /* A body that is too large is read up to here and dropped, because clients that are still
@@ -39,11 +39,13 @@ enum {
 struct oct_rest {
     struct MHD_Daemon *daemon;
     oct_rest_options options;
+    oct_deadlines *deadlines;
     atomic_uint running; /* requests between their first line and their end */
 };
 
 typedef struct rest_request {
     char *uri; /* as sent: path and query string, not decoded */
+    oct_deadline *deadline; /* of the connection; NULL when there was no memory for it */
     bool started;
     bool too_large; /* the body is being dropped */
     uint64_t body_bytes; /* seen so far */
@@ -167,11 +169,25 @@ static const char *foreign_request(const oct_rest *rest, struct MHD_Connection *
 
 /* ---- one request ------------------------------------------------------------------------ */
 
+/* Called with each connection, and again before its socket is closed. */
+static void on_connection(void *self, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    oct_rest *rest = self;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        oct_deadline_remove(rest->deadlines, *context);
+        *context = NULL;
+        return;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    *context = info ? oct_deadline_add(rest->deadlines, info->connect_fd) : NULL;
+}
+
 /* Called with the request line, before the library decodes it. The result becomes *state below. */
 static void *begin_request(void *self, const char *uri, struct MHD_Connection *connection)
 {
     oct_rest *rest = self;
-    (void)connection;
     rest_request *request = calloc(1, sizeof *request);
     char *copy = request ? strdup(uri) : NULL;
     if (!copy) {
@@ -179,6 +195,10 @@ static void *begin_request(void *self, const char *uri, struct MHD_Connection *c
         return NULL;
     }
     request->uri = copy;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    request->deadline = info ? info->socket_context : NULL;
+    (void)oct_deadline_header(rest->deadlines, request->deadline); /* cut: seen with the rest */
     (void)atomic_fetch_add(&rest->running, 1);
     return request;
 }
@@ -191,6 +211,7 @@ static void end_request(void *self, struct MHD_Connection *connection, void **st
     (void)connection;
     (void)code;
     if (!request) return;
+    oct_deadline_idle(rest->deadlines, request->deadline);
     free(request->uri);
     free(request->body);
     free(request);
@@ -252,12 +273,17 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
     (void)url;
     (void)version;
     if (!request) return MHD_NO; /* no memory when the request began */
-    if (!request->started) return start_request(rest, connection, request);
+    if (!request->started) {
+        if (!oct_deadline_body(rest->deadlines, request->deadline)) return MHD_NO;
+        return start_request(rest, connection, request);
+    }
     if (*upload_bytes > 0) {
+        if (!oct_deadline_part(rest->deadlines, request->deadline, *upload_bytes)) return MHD_NO;
         enum MHD_Result taken = take_body(request, upload, *upload_bytes);
         *upload_bytes = 0;
         return taken;
     }
+    if (!oct_deadline_answer(rest->deadlines, request->deadline)) return MHD_NO;
     if (request->too_large)
         return send_error(connection, MHD_HTTP_CONTENT_TOO_LARGE,
                           "the body is larger than 33554432 bytes (32 MiB)");
@@ -270,7 +296,8 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
 oct_rest *oct_rest_start(const oct_rest_options *options)
 {
     oct_rest *rest = calloc(1, sizeof *rest);
-    if (rest) {
+    if (rest) rest->deadlines = oct_deadlines_start(&options->limits);
+    if (rest && rest->deadlines) {
         rest->options = *options;
         atomic_init(&rest->running, 0);
         unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC;
@@ -282,14 +309,16 @@ oct_rest *oct_rest_start(const oct_rest_options *options)
             MHD_OPTION_THREAD_POOL_SIZE, pool,
             MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
             MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_PER_ADDRESS_MAX,
-            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+            MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds,
             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+            MHD_OPTION_NOTIFY_CONNECTION, on_connection, rest,
             MHD_OPTION_URI_LOG_CALLBACK, begin_request, rest,
             MHD_OPTION_NOTIFY_COMPLETED, end_request, rest,
             MHD_OPTION_END);
     }
     if (rest && rest->daemon) return rest;
     (void)close(options->listener);
+    if (rest) oct_deadlines_stop(rest->deadlines);
     free(rest);
     return NULL;
 }
@@ -300,6 +329,7 @@ void oct_rest_stop(oct_rest *rest, unsigned wait_ms)
     for (unsigned ms = 0; ms < wait_ms && atomic_load(&rest->running) > 0; ms += 5)
         (void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
     MHD_stop_daemon(rest->daemon);
+    oct_deadlines_stop(rest->deadlines);
     if (listener != MHD_INVALID_SOCKET) (void)close(listener);
     free(rest);
 }

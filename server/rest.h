@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "deadline.h"
 #include "octant/octant.h"
 
 typedef struct oct_rest oct_rest;
@@ -15,6 +16,8 @@ typedef struct oct_rest_options {
     int listener;          /* a listening socket; the server closes it */
     unsigned thread_count; /* threads that answer requests, at least 1 */
     bool local_only;       /* refuse requests whose Host or Origin is not this machine */
+    unsigned idle_seconds; /* close connections after so long without a byte, at least 1 */
+    oct_deadline_limits limits; /* close those whose requests arrive too slowly */
     /* Called by any thread after a request that may have changed something. */
     void (*wrote)(void *arg);
     void *wrote_arg;

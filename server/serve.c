@@ -27,12 +27,14 @@ enum {
     IDLE_MS = 200,       /* look again after this even when nobody wrote: timers of the core */
     RETRY_MS = 5000,     /* after a failure, so that a full disk does not fill the log */
     LISTEN_BACKLOG = 512,
-    STOP_WAIT_MS = 30000 /* for running requests */
+    STOP_WAIT_MS = 30000, /* for running requests */
+    TIMEOUT_MS_MAX = 3600000
 };
 
 typedef struct serve_options {
     const char *host, *directory;
     uint64_t port, threads;
+    uint64_t header_ms, body_grace_ms, body_rate, idle_ms;
 } serve_options;
 
 /* ---- background work -------------------------------------------------------------------- */
@@ -189,6 +191,10 @@ static int serve_until_signal(const serve_options *options, const oct_host *host
         .listener = listener,
         .thread_count = (unsigned)options->threads,
         .local_only = is_loopback(options->host),
+        .idle_seconds = (unsigned)((options->idle_ms + 999) / 1000),
+        .limits = { .header_ms = (uint32_t)options->header_ms,
+                    .body_grace_ms = (uint32_t)options->body_grace_ms,
+                    .body_rate = (uint32_t)options->body_rate },
         .wrote = wake_maintainer,
         .wrote_arg = &background,
     });
@@ -228,6 +234,10 @@ static bool set_option(serve_options *options, int letter, const char *value)
     case 'h': options->host = value; return true;
     case 'p': return oct_command_number(value, 1, 65535, &options->port);
     case 't': return oct_command_number(value, 1, 256, &options->threads);
+    case 'H': return oct_command_number(value, 1, TIMEOUT_MS_MAX, &options->header_ms);
+    case 'g': return oct_command_number(value, 1, TIMEOUT_MS_MAX, &options->body_grace_ms);
+    case 'r': return oct_command_number(value, 0, UINT32_MAX, &options->body_rate);
+    case 'i': return oct_command_number(value, 1, TIMEOUT_MS_MAX, &options->idle_ms);
     default: return false;
     }
 }
@@ -238,9 +248,14 @@ static int run(int argc, char **argv, const oct_host *host)
                                            { "host", required_argument, NULL, 'h' },
                                            { "port", required_argument, NULL, 'p' },
                                            { "threads", required_argument, NULL, 't' },
+                                           { "header-timeout-ms", required_argument, NULL, 'H' },
+                                           { "body-grace-ms", required_argument, NULL, 'g' },
+                                           { "body-rate", required_argument, NULL, 'r' },
+                                           { "idle-timeout-ms", required_argument, NULL, 'i' },
                                            { 0 } };
     serve_options options = { .host = "127.0.0.1", .directory = "./octant-data", .port = 6333,
-                              .threads = 4 };
+                              .threads = 4, .header_ms = 5000, .body_grace_ms = 5000,
+                              .body_rate = 1024, .idle_ms = 60000 };
     int letter;
     while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (letter == '?' || !set_option(&options, letter, optarg))
@@ -255,13 +270,20 @@ static int run(int argc, char **argv, const oct_host *host)
 const oct_command oct_command_serve = {
     .name = "serve",
     .summary = "answer the REST API over HTTP",
-    .help = "usage: octant serve [--data DIR] [--host ADDRESS] [--port N] [--threads N]\n"
+    .help = "usage: octant serve [OPTIONS]\n"
             "\n"
             "  --data DIR      directory of the database (./octant-data), created when missing\n"
             "  --host ADDRESS  address to listen on (127.0.0.1); there are no API keys, so choose\n"
             "                  another one only in a network where everybody is trusted\n"
             "  --port N        1 to 65535 (6333)\n"
             "  --threads N     threads that answer requests, 1 to 256 (4)\n"
+            "\n"
+            "Connections are closed, with status 408 where there was a request, when\n"
+            "  --header-timeout-ms N  the header of a request is not there N ms after its first\n"
+            "                         byte (5000)\n"
+            "  --body-grace-ms N      a body takes longer than N ms (5000) and a second more for\n"
+            "  --body-rate N          each N bytes that came (1024); 0 = bodies may be slow\n"
+            "  --idle-timeout-ms N    nothing came or went for N ms, in whole seconds (60000)\n"
             "\n"
             "Prints one line when it is ready. SIGTERM and SIGINT stop it: running requests\n"
             "finish, the exit code is 0. Bodies have at most 32 MiB. On a loopback address\n"

@@ -3,13 +3,15 @@
 # setup.sh - install what Octant is built and tested with, on Debian 12. Safe to repeat: a step
 # that is already done costs milliseconds and says nothing but its line.
 #
-#     tools/setup.sh [core|wasm|js|browser|python|bench|all]...      (default: all)
+#     tools/setup.sh [core|wasm|js|browser|python|neon|format|bench|all]...      (default: all)
 #
 #     core     C compilers, CMake, libmicrohttpd, the C sources in .deps/
 #     wasm     WASI compiler, Emscripten, wasmtime, a modern Node
 #     js       npm development packages of package.json
 #     browser  Chromium
 #     python   qdrant-client, for the REST tests
+#     neon     cross compiler and emulator for aarch64
+#     format   clang-format
 #     bench    the peers of bench/: Python and npm packages (not part of all)
 #
 # Debian packages go to the system (through sudo when not root); everything big goes to
@@ -23,6 +25,7 @@ cd "$(dirname "$0")/.."
 YYJSON_SDIST=yyjson==4.0.6
 WASMTIME_WHEEL=wasmtime==50.0.1
 QDRANT_CLIENT=qdrant-client==1.19.0
+CLANG_FORMAT=clang-format==19.1.7
 PYTHON_PEERS=(hnswlib==0.8.0 faiss-cpu==1.15.1 scalable-vs==0.5.0 usearch==2.26.6 voyager==2.2.3
     alayalite==1.0.4 zvec==0.8.0 qdrant-edge-py==0.9.0)
 # None of these depends on other packages. pgvector wants exactly this pglite.
@@ -161,6 +164,8 @@ stage_wasm() {
 stage_js() { npm_packages; }
 stage_browser() { debian chromium; }
 stage_python() { python_package "$QDRANT_CLIENT"; }
+stage_neon() { debian gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user; }
+stage_format() { python_package "$CLANG_FORMAT"; }
 
 stage_bench() {
     debian build-essential
@@ -176,8 +181,8 @@ flock 9
 [ $# = 0 ] && set -- all
 for stage in "$@"; do
     case $stage in
-    all) stages=(core wasm js browser python) ;;
-    core | wasm | js | browser | python | bench) stages=("$stage") ;;
+    all) stages=(core wasm js browser python neon format) ;;
+    core | wasm | js | browser | python | neon | format | bench) stages=("$stage") ;;
     *) say "no stage named '$stage'; see the head of tools/setup.sh" >&2; exit 2 ;;
     esac
     for each in "${stages[@]}"; do

@@ -7,7 +7,7 @@
 int main(int argc, char **argv)
 {
     static const oct_command *const commands[] = { &oct_command_call, &oct_command_import,
-                                                   &oct_command_check };
+                                                   &oct_command_check, &oct_command_inspect };
     oct_host host = oct_host_create();
     return oct_commands_main(argc, argv, &host, commands, sizeof commands / sizeof commands[0]);
 }

@@ -319,6 +319,26 @@ static void abandon(staging *stage)
     oct_memory_unstage(stage->active, stage->from);
 }
 
+/* Space for the change's record, and for sealing what it adds. A delete is what frees space: it
+ * needs no reserve, and may use the log's last. */
+static oct_status take_space(staging *stage, const oct_change *change, size_t record_bytes,
+                             oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_collection *collection = stage->collection;
+    bool urgent = change->kind == OCT_WRITE_DELETE;
+    if (!urgent) TRY(oct_reserve_hold(collection, stage->active, error));
+    TRY(oct_wal_reserve(collection->log->wal, record_bytes, urgent, error));
+done:
+    if (status == OCT_NO_SPACE) {
+        collection->pressed = true;
+        collection->log_full = collection->log_full || urgent;
+    } else if (status == OCT_OK && !urgent) {
+        collection->pressed = false;
+    }
+    return status;
+}
+
 oct_status oct_apply(oct_collection *collection, oct_arena *arena, const oct_change *change,
                      uint64_t *sequence, oct_error *error)
 {
@@ -331,7 +351,7 @@ oct_status oct_apply(oct_collection *collection, oct_arena *arena, const oct_cha
     TRY(stage_change(&stage, change, error));
     TRY(extend_active(&stage, error));
     TRY(oct_record_write(change, collection->config, &record, error));
-    TRY(oct_wal_reserve(wal, record.bytes, change->kind == OCT_WRITE_DELETE, error));
+    TRY(take_space(&stage, change, record.bytes, error));
     *sequence = oct_wal_append(wal, record.at, record.bytes);
     ASSERT(*sequence == stage.sequence);
     publish(&stage);

@@ -72,6 +72,9 @@ struct oct_collection {
     oct_status problem; /* not OK: every write answers it (and every read, without a view) */
     oct_error problem_error;
     bool reopen; /* the problem may pass: maintenance opens the collection again */
+    uint64_t reserve_bytes; /* of the file that keeps space back, 0 = none */
+    bool pressed;  /* space ran out: freeing some comes before everything else */
+    bool log_full; /* not even deletes fit into the log */
 
     oct_view *rotation;      /* under seal_mutex: the view when the frozen segment was frozen */
     oct_task seal;           /* under seal_mutex */
@@ -121,10 +124,11 @@ OCT_MUST_CHECK oct_status oct_found_detach(oct_arena *arena, oct_found *found, o
 /* ---- state.c: the manifest ----------------------------------------------------------- */
 
 /* Write the manifest of `view`: its sealed segments with their `saved` bitmaps, and its schema
- * (which may be newer than log_start: replaying the changes to it ends in the same one). Under
+ * (which may be newer than log_start: replaying the changes to it ends in the same one). On failure
+ * *in_doubt tells whether the next open may find it all the same; else nothing happened. Under
  * writer. */
 OCT_MUST_CHECK oct_status oct_state_write(oct_collection *collection, const oct_view *view,
-                                          uint64_t log_start, oct_error *error);
+                                          uint64_t log_start, bool *in_doubt, oct_error *error);
 /* Read it: fills config, next_file, log_start, generation and a view of sealed segments without
  * an active one. NOT_FOUND when the collection was never finished. */
 OCT_MUST_CHECK oct_status oct_state_read(oct_collection *collection, oct_view **out,
@@ -161,6 +165,20 @@ OCT_MUST_CHECK oct_status oct_collection_make_room(oct_collection *collection, o
 OCT_MUST_CHECK oct_status oct_collection_maintain(oct_collection *collection, uint64_t budget_ns,
                                                   bool *more, oct_error *error);
 bool oct_collection_has_work(oct_collection *collection);
+
+/* ---- reserve.c: space kept back for maintenance on a full disk; all under writer ------ */
+
+#define OCT_RESERVE_NAME "reserve"
+/* Have as much as sealing `active` (and a frozen segment) will take. NO_SPACE changes nothing. */
+OCT_MUST_CHECK oct_status oct_reserve_hold(oct_collection *collection,
+                                           const oct_memory_segment *active, oct_error *error);
+/* After a seal that was short of space: hold what there is space for. */
+void oct_reserve_refill(oct_collection *collection, const oct_memory_segment *active);
+/* Give it up for what needs it now, a merge or a rotation and its seal; true when that freed
+ * something. */
+bool oct_reserve_release(oct_collection *collection, bool for_merge);
+/* At open: how large is it? */
+OCT_MUST_CHECK oct_status oct_reserve_find(oct_collection *collection, oct_error *error);
 
 /* ---- verify.c ------------------------------------------------------------------------ */
 

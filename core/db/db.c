@@ -54,6 +54,7 @@ static oct_status registry_write(oct_db *db, const oct_collection *add,
 {
     oct_status status = OCT_OK;
     oct_buf body;
+    oct_manifest_edition edition = { .generation = db->generation + 1 };
     oct_buf_init(&body, &db->counting.alloc, REGISTRY_BYTES_MAX);
     TRY(oct_buf_append_u32(&body, REGISTRY_VERSION, error));
     TRY(oct_buf_append_u64(&body, db->epoch, error));
@@ -66,12 +67,12 @@ static oct_status registry_write(oct_db *db, const oct_collection *add,
         TRY(oct_buf_append_str(&body, now->name, error));
         TRY(oct_buf_append_u64(&body, now->number, error));
     }
-    oct_str text = { (const char *)body.at, body.bytes };
-    TRY(oct_manifest_write(&db->counting.alloc, db->host.vfs, "registry", db->generation + 1, text,
-                           error));
+    edition.body = (oct_str){ (const char *)body.at, body.bytes };
+    TRY(oct_manifest_write(&db->counting.alloc, db->host.vfs, "registry", &edition, error));
     db->generation++;
+    db->in_doubt = false;
 done:
-    db->in_doubt = status != OCT_OK;
+    db->in_doubt = db->in_doubt || edition.in_doubt;
     oct_buf_deinit(&body);
     return status;
 }
@@ -324,7 +325,10 @@ static oct_status create_locked(oct_db *db, oct_str name, const oct_collection_c
     TRY(oct_collection_new(db, name, db->next_number, &collection, error));
     TRY(oct_collection_create_files(collection, config, error));
     db->next_number++; /* a number is never used twice, whether registering works or not */
-    TRY(registry_write(db, collection, NULL, error)); /* its files stay: see settle_registry */
+    status = registry_write(db, collection, NULL, error);
+    /* Nothing names its files; in doubt they stay, see settle_registry. */
+    if (status != OCT_OK && !db->in_doubt) oct_atomic_store(&collection->dropped, 1);
+    TRY(status);
     insert(db, collection);
     collection = NULL;
 done:
@@ -344,7 +348,7 @@ oct_status oct_db_create_collection(oct_db *db, oct_str name, const oct_collecti
     return status;
 }
 
-/* A failed drop may be found done by the next open, which must not cost an acknowledged write. */
+/* A drop in doubt may be found done by the next open, which must not cost an acknowledged write. */
 static void stop_writes(oct_collection *collection, oct_status status, const oct_error *error)
 {
     oct_mutex_lock(&collection->writer);
@@ -365,7 +369,7 @@ oct_status oct_db_drop_collection(oct_db *db, oct_str name, bool *dropped, oct_e
         status = oct_db_check_owner(db, error);
         if (status == OCT_OK) {
             status = registry_write(db, NULL, gone, error);
-            if (status != OCT_OK) stop_writes(gone, status, error);
+            if (status != OCT_OK && db->in_doubt) stop_writes(gone, status, error);
         }
         if (status == OCT_OK) {
             db->count--;

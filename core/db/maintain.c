@@ -22,6 +22,7 @@ enum {
     LOG_BYTES_MAX = 64 << 20, /* rotate for the log's sake: deletes add no points */
     SEGMENTS_MAX = 8,         /* a browser holds a file handle for each */
     MERGE_SHARE = 8,          /* merge all when the small ones hold 1/8 of the largest */
+    PRESSED_SHARE = 32,       /* without space, 1/32 of dead points is worth a rewriting */
     SOURCES_MAX = 32
 };
 
@@ -47,6 +48,11 @@ static uint32_t saved_count(const oct_view_entry *entry)
     return alive;
 }
 
+static bool are_many(uint32_t dead, uint32_t count)
+{
+    return dead > 0 && (uint64_t)dead * PRESSED_SHARE >= count;
+}
+
 static bool needs_vacuum(const oct_optimizers_config *config, uint32_t count, uint32_t alive)
 {
     if (alive == 0) return true;
@@ -61,11 +67,14 @@ static bool deaths_wait(const oct_collection *collection, const oct_view *view)
     for (uint32_t i = 0; i < view->count; i++) {
         const oct_view_entry *entry = &view->entries[i];
         if (!entry->sealed || entry->alive == entry->saved) continue;
+        uint32_t saved = saved_count(entry);
+        if (collection->pressed && are_many(saved - entry->alive_count, entry->count)) return true;
         if (needs_vacuum(&config, entry->count, entry->alive_count) &&
-            !needs_vacuum(&config, entry->count, saved_count(entry)))
+            !needs_vacuum(&config, entry->count, saved))
             return true;
     }
-    return false;
+    const oct_view_entry *active = &view->entries[view->count - 1];
+    return collection->pressed && are_many(active->count - active->alive_count, active->count);
 }
 
 /* KiB of the largest vector of `points` points. */
@@ -137,17 +146,32 @@ static choice only(uint32_t entry, uint32_t alive)
     return (choice){ .entries = { entry }, .count = 1, .alive = alive };
 }
 
-/* What to merge next; count 0 when nothing needs it. */
-static choice choose_merge(const oct_collection_config *config, const oct_view *view)
+/* Of the segments to be written without their dead points, the one that takes the least space. */
+static choice choose_vacuum(const oct_optimizers_config *config, const oct_view *view, bool pressed)
 {
-    oct_optimizers_config optimizers = oct_config_optimizers(config);
-    uint32_t sizes[SOURCES_MAX] = { 0 }, total = 0, segments = 0, largest = 0;
-    choice list = { .count = 0 };
+    choice best = { .count = 0 };
     for (uint32_t i = 0; i < view->count; i++) {
         const oct_view_entry *entry = &view->entries[i];
         if (!entry->sealed) continue;
         uint32_t alive = saved_count(entry);
-        if (needs_vacuum(&optimizers, entry->count, alive)) return only(i, alive);
+        bool wanted = needs_vacuum(config, entry->count, alive) ||
+                      (pressed && are_many(entry->count - alive, entry->count));
+        if (wanted && (best.count == 0 || alive < best.alive)) best = only(i, alive);
+    }
+    return best;
+}
+
+/* What to merge next; count 0 when nothing needs it. Pressed for space, nothing but vacuum. */
+static choice choose_merge(const oct_collection_config *config, const oct_view *view, bool pressed)
+{
+    oct_optimizers_config optimizers = oct_config_optimizers(config);
+    uint32_t sizes[SOURCES_MAX] = { 0 }, total = 0, segments = 0, largest = 0;
+    choice list = choose_vacuum(&optimizers, view, pressed);
+    if (list.count > 0 || pressed) return list;
+    for (uint32_t i = 0; i < view->count; i++) {
+        const oct_view_entry *entry = &view->entries[i];
+        if (!entry->sealed) continue;
+        uint32_t alive = saved_count(entry);
         insert_by_size(&list, sizes, i, alive);
         largest = MAX(largest, alive);
         total += alive;
@@ -206,11 +230,33 @@ done:
     return status;
 }
 
+/* After a failed write of the manifest: where either may be the current one, the collection must be
+ * opened again before it takes more, as where the database is another's now. Else nothing
+ * happened. */
+static bool stays_usable(oct_collection *collection, oct_status status, bool in_doubt,
+                         const oct_error *error)
+{
+    if (!in_doubt && status != OCT_LOCKED) return true;
+    oct_collection_fail(collection, status, error);
+    return false;
+}
+
+/* Close a log that nothing names yet, and remove its file; if that fails, the next open does. */
+static void discard_log(const oct_collection *collection, oct_log *log, uint64_t first)
+{
+    const oct_vfs *vfs = collection->host->vfs;
+    char path[OCT_PATH_BYTES_MAX + 1];
+    oct_log_unpin(log);
+    oct_collection_log_path(collection, first, path);
+    (void)vfs->remove(vfs->self, path, NULL);
+}
+
 /* Begin the log file after `last`. It is named in the manifest before anything is written to it. */
 static oct_status switch_log(oct_collection *collection, uint64_t last, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_log *log = NULL;
+    bool in_doubt = false;
     if (collection->log_file_count == OCT_LOGS_MAX)
         return oct_fail(error, OCT_LIMIT, "too many log files");
     status = oct_wal_seal(collection->log->wal, error);
@@ -220,10 +266,13 @@ static oct_status switch_log(oct_collection *collection, uint64_t last, oct_erro
         oct_collection_fail(collection, status, error);
     TRY(status);
     collection->log_files[collection->log_file_count++] = last + 1;
-    status = oct_state_write(collection, collection->view, collection->log_start, error);
-    if (status != OCT_OK) { /* either generation may be current: find out by opening again */
+    status = oct_state_write(collection, collection->view, collection->log_start, &in_doubt, error);
+    if (status != OCT_OK) {
         collection->log_file_count--;
-        oct_collection_fail(collection, status, error);
+        if (stays_usable(collection, status, in_doubt, error)) {
+            discard_log(collection, log, last + 1);
+            log = NULL;
+        }
         TRY(status);
     }
     oct_log_unpin(collection->log);
@@ -248,6 +297,7 @@ static oct_status rotate(oct_collection *collection, oct_error *error)
     if (last >= collection->log_files[collection->log_file_count - 1])
         TRY(switch_log(collection, last, error));
     collection->rotation = oct_collection_view(collection);
+    collection->log_full = false;
     oct_atomic_store(&collection->active_bytes, 0);
     oct_collection_swap_view(collection, view);
     view = NULL;
@@ -320,17 +370,17 @@ static void release(oct_sealed *sealed, oct_bitmap *alive, oct_bitmap *saved)
     oct_bitmap_unpin(saved);
 }
 
-/* Write the manifest and show the view. On failure the collection must be opened again, because
- * either manifest may be the current one. Takes over `view`. */
-static oct_status publish(oct_collection *collection, oct_view *view, uint64_t log_start,
-                          oct_error *error)
+/* Write the manifest and show the view, in which `made` (or NULL) is new. Takes over `view`. */
+static oct_status publish(oct_collection *collection, oct_view *view, oct_sealed *made,
+                          uint64_t log_start, oct_error *error)
 {
-    oct_status status = oct_state_write(collection, view, log_start, error);
+    bool in_doubt = false;
+    oct_status status = oct_state_write(collection, view, log_start, &in_doubt, error);
     if (status == OCT_OK) {
         oct_collection_swap_view(collection, view);
     } else {
+        if (stays_usable(collection, status, in_doubt, error) && made) oct_sealed_doom(made);
         oct_view_unpin(view);
-        oct_collection_fail(collection, status, error);
     }
     return status;
 }
@@ -381,7 +431,7 @@ static oct_status publish_seal(oct_collection *collection, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_view *rotation = collection->rotation, *view = NULL;
-    oct_sealed *sealed = oct_build_take(collection->seal.build);
+    oct_sealed *sealed = oct_build_take(collection->seal.build), *made = sealed;
     oct_bitmap *alive = NULL;
     uint64_t log_start = rotation->sequence + 1;
     TRY(oct_collection_problem(collection, error));
@@ -401,12 +451,13 @@ static oct_status publish_seal(oct_collection *collection, oct_error *error)
     } else {
         oct_view_remove(view, frozen);
     }
-    status = publish(collection, view, log_start, error);
+    status = publish(collection, view, made, log_start, error);
     view = NULL;
     TRY(status);
     drop_logs(collection, log_start);
     oct_view_unpin(collection->rotation);
     collection->rotation = NULL;
+    oct_reserve_refill(collection, collection->view->entries[collection->view->count - 1].memory);
 done:
     if (sealed) oct_sealed_doom(sealed); /* not published: the file is nobody's */
     release(sealed, alive, NULL);
@@ -418,7 +469,7 @@ static oct_status publish_merge(oct_collection *collection, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_task *task = &collection->merge;
-    oct_sealed *sealed = oct_build_take(task->build);
+    oct_sealed *sealed = oct_build_take(task->build), *made = sealed;
     oct_bitmap *alive = NULL, *saved = NULL;
     oct_view *view = NULL;
     uint32_t new_count = oct_build_point_count(task->build);
@@ -440,7 +491,7 @@ static oct_status publish_merge(oct_collection *collection, oct_error *error)
         alive = saved = NULL;
         insert_sealed(view, entry);
     }
-    status = publish(collection, view, collection->log_start, error);
+    status = publish(collection, view, made, collection->log_start, error);
     view = NULL;
     TRY(status);
     for (uint32_t s = 0; s < task->source_count; s++)
@@ -536,7 +587,10 @@ static oct_status step_merge(oct_collection *collection, uint64_t budget_ns, oct
     oct_view *view = oct_collection_view(collection);
     if (!view) return OCT_OK;
     if (!task->build) {
-        choice chosen = choose_merge(collection->config, view);
+        oct_mutex_lock(&collection->writer);
+        bool pressed = collection->pressed;
+        oct_mutex_unlock(&collection->writer);
+        choice chosen = choose_merge(collection->config, view, pressed);
         if (chosen.count == 0 || collection->merge_tried_at == view->sequence + 1) goto done;
         TRY(begin_merge(collection, view, chosen, error));
     }
@@ -557,7 +611,7 @@ done:
 static bool should_rotate(const oct_collection *collection, const oct_view *view)
 {
     return active_is_full(collection, view) || deaths_wait(collection, view) ||
-           oct_wal_bytes(collection->log->wal) >= LOG_BYTES_MAX;
+           collection->log_full || oct_wal_bytes(collection->log->wal) >= LOG_BYTES_MAX;
 }
 
 /* Open a collection whose log failed again from what is on disk. */
@@ -597,6 +651,28 @@ static oct_status rotate_if_due(oct_collection *collection, bool only_when_full,
     return status;
 }
 
+/* Space ran out in maintenance: is there some now that was kept back for this? */
+static bool may_go_on(oct_collection *collection, oct_status status, bool merging)
+{
+    if (status != OCT_NO_SPACE) return false;
+    oct_mutex_lock(&collection->writer);
+    collection->pressed = true;
+    bool freed = collection->problem == OCT_OK && oct_reserve_release(collection, merging);
+    oct_mutex_unlock(&collection->writer);
+    return freed;
+}
+
+/* A merge under way takes space that a rotation and its seal need: they come first. */
+static bool may_go_on_without_merge(oct_collection *collection, oct_status status)
+{
+    if (status != OCT_NO_SPACE) return false;
+    oct_mutex_lock(&collection->merge_mutex);
+    bool freed = collection->merge.build != NULL;
+    end_task(&collection->merge);
+    oct_mutex_unlock(&collection->merge_mutex);
+    return freed;
+}
+
 oct_status oct_collection_make_room(oct_collection *collection, oct_error *error)
 {
     oct_status status = OCT_OK;
@@ -604,11 +680,16 @@ oct_status oct_collection_make_room(oct_collection *collection, oct_error *error
     bool full = view && active_is_full(collection, view);
     oct_view_unpin(view);
     if (!full) return OCT_OK;
-    oct_mutex_lock(&collection->seal_mutex);
-    while (status == OCT_OK && collection->rotation)
-        status = step_seal(collection, UINT64_MAX, error);
-    if (status == OCT_OK) status = rotate_if_due(collection, true, error);
-    oct_mutex_unlock(&collection->seal_mutex);
+    do {
+        oct_mutex_lock(&collection->seal_mutex);
+        do {
+            status = OCT_OK;
+            while (status == OCT_OK && collection->rotation)
+                status = step_seal(collection, UINT64_MAX, error);
+            if (status == OCT_OK) status = rotate_if_due(collection, true, error);
+        } while (may_go_on(collection, status, false));
+        oct_mutex_unlock(&collection->seal_mutex);
+    } while (may_go_on_without_merge(collection, status));
     return status;
 }
 
@@ -623,11 +704,43 @@ bool oct_collection_has_work(oct_collection *collection)
         work = true;
     else if (collection->view)
         work = should_rotate(collection, collection->view) ||
-               (choose_merge(collection->config, collection->view).count > 0 &&
+               (choose_merge(collection->config, collection->view, collection->pressed).count > 0 &&
                 collection->merge_tried_at != collection->view->sequence + 1);
     oct_mutex_unlock(&collection->writer);
     oct_mutex_unlock(&collection->seal_mutex);
     return work;
+}
+
+/* Rotate if that is due, and seal a bit; *sealing when there was something to seal. */
+static oct_status maintain_seal(oct_collection *collection, uint64_t budget_ns, bool *sealing,
+                                oct_error *error)
+{
+    oct_status status;
+    do {
+        oct_mutex_lock(&collection->seal_mutex);
+        do {
+            status = OCT_OK;
+            if (!collection->rotation) status = rotate_if_due(collection, false, error);
+            *sealing = collection->rotation != NULL;
+            if (status == OCT_OK && *sealing) status = step_seal(collection, budget_ns, error);
+        } while (may_go_on(collection, status, false));
+        oct_mutex_unlock(&collection->seal_mutex);
+    } while (may_go_on_without_merge(collection, status));
+    return status;
+}
+
+static oct_status maintain_merge(oct_collection *collection, uint64_t budget_ns, oct_error *error)
+{
+    oct_status status;
+    bool again;
+    oct_mutex_lock(&collection->merge_mutex);
+    do {
+        status = step_merge(collection, budget_ns, error);
+        again = may_go_on(collection, status, true);
+        if (again) collection->merge_tried_at = 0;
+    } while (again);
+    oct_mutex_unlock(&collection->merge_mutex);
+    return status;
 }
 
 oct_status oct_collection_maintain(oct_collection *collection, uint64_t budget_ns, bool *more,
@@ -637,20 +750,8 @@ oct_status oct_collection_maintain(oct_collection *collection, uint64_t budget_n
     bool sealing = false;
     *more = false;
     TRY(reopen(collection, error));
-    oct_mutex_lock(&collection->seal_mutex);
-    if (!collection->rotation) status = rotate_if_due(collection, false, error);
-    if (status == OCT_OK && collection->rotation) {
-        sealing = true;
-        status = step_seal(collection, budget_ns, error);
-    }
-    oct_mutex_unlock(&collection->seal_mutex);
-    TRY(status);
-    if (!sealing) {
-        oct_mutex_lock(&collection->merge_mutex);
-        status = step_merge(collection, budget_ns, error);
-        oct_mutex_unlock(&collection->merge_mutex);
-        TRY(status);
-    }
+    TRY(maintain_seal(collection, budget_ns, &sealing, error));
+    if (!sealing) TRY(maintain_merge(collection, budget_ns, error));
     *more = oct_collection_has_work(collection);
 done:
     return status;

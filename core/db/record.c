@@ -15,11 +15,16 @@
  *   9 create index      str key, u8 type, str params
  *  10 delete index      str key
  * where ids = u32 n, n x id, and vectors are those of the config whose bit is set in `present`, in
- * order, as words (segment/layout.h), normalised and rounded already. Kinds are never reused. */
+ * order, as words (segment/layout.h), normalised and rounded already. Ids ascend strictly (a point
+ * is changed once by a record), vectors are finite, payloads are JSON objects: applying relies on
+ * it, so reading refuses anything else. Kinds are never reused. */
 #include "db/record.h"
 
+#include <math.h>
 #include <string.h>
 
+#include "base/json.h"
+#include "model/point_id.h"
 #include "model/vector.h"
 #include "segment/layout.h"
 
@@ -116,7 +121,9 @@ done:
 
 /* ---- reading ------------------------------------------------------------------------- */
 
-static oct_status get_id(oct_reader *in, oct_point_id *id, oct_error *error)
+/* The next id, which is behind `before` (NULL: the first). */
+static oct_status get_id(oct_reader *in, const oct_point_id *before, oct_point_id *id,
+                         oct_error *error)
 {
     oct_status status = OCT_OK;
     uint8_t is_uuid = 0;
@@ -126,6 +133,8 @@ static oct_status get_id(oct_reader *in, oct_point_id *id, oct_error *error)
     if (is_uuid > 1 || (!is_uuid && id->high != 0))
         return oct_fail(error, OCT_CORRUPT, "log record: not a point id");
     id->is_uuid = is_uuid;
+    if (before && oct_point_id_compare(*before, *id) >= 0)
+        return oct_fail(error, OCT_CORRUPT, "log record: ids out of order");
 done:
     return status;
 }
@@ -163,6 +172,33 @@ done:
     return status;
 }
 
+/* A payload: "" or the text of an object. The memory of looking at it is given back at once. */
+static oct_status get_payload(oct_arena *arena, oct_reader *in, oct_str *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_json *json = NULL;
+    oct_arena scratch;
+    oct_arena_init(&scratch, arena->alloc, 0);
+    TRY(oct_read_str(in, out, "a payload", error));
+    if (out->bytes == 0) return OCT_OK;
+    status = oct_json_parse(&scratch, *out, &json, error);
+    if (status != OCT_NOMEM && (status != OCT_OK || oct_json_kind_of(json) != OCT_JSON_OBJECT))
+        status = oct_fail(error, OCT_CORRUPT, "log record: a payload is no JSON object");
+done:
+    oct_arena_reset(&scratch);
+    return status;
+}
+
+static oct_status check_vector(const oct_named_vector *vector, oct_error *error)
+{
+    if (vector->indices && !oct_vector_ascends(vector->indices, vector->count))
+        return oct_fail(error, OCT_CORRUPT, "log record: dimensions do not ascend");
+    for (uint32_t i = 0; i < vector->count; i++)
+        if (!isfinite(vector->values[i]))
+            return oct_fail(error, OCT_CORRUPT, "log record: a vector is not finite");
+    return OCT_OK;
+}
+
 static oct_status get_vectors(oct_arena *arena, oct_reader *in,
                               const oct_collection_config *config, oct_slot *point,
                               oct_error *error)
@@ -180,12 +216,19 @@ static oct_status get_vectors(oct_arena *arena, oct_reader *in,
     for (uint32_t v = 0; v < config->vector_count; v++) {
         if (!((point->present >> v) & 1)) continue;
         oct_named_vector vector = oct_layout_vector(&config->vectors[v], vectors + words);
-        if (vector.indices && !oct_vector_ascends(vector.indices, vector.count))
-            TRY(oct_fail(error, OCT_CORRUPT, "log record: dimensions do not ascend"));
+        TRY(check_vector(&vector, error));
         words += oct_layout_words_of(&vector);
     }
 done:
     return status;
+}
+
+/* Only vectors that the collection has may be named. */
+static oct_status check_vectors(const oct_collection_config *config, uint64_t mask,
+                                oct_error *error)
+{
+    if (config->vector_count == 64 || mask >> config->vector_count == 0) return OCT_OK;
+    return oct_fail(error, OCT_CORRUPT, "log record: vectors the collection lacks");
 }
 
 static oct_status get_points(oct_arena *arena, oct_reader *in, const oct_collection_config *config,
@@ -193,18 +236,15 @@ static oct_status get_points(oct_arena *arena, oct_reader *in, const oct_collect
 {
     oct_status status = OCT_OK;
     oct_slot *points = NULL;
-    uint64_t all =
-        config->vector_count == 64 ? UINT64_MAX : (UINT64_C(1) << config->vector_count) - 1;
     TRY(get_count(in, ID_BYTES + 8, &out->point_count, error));
     TRY(oct_arena_array(arena, out->point_count, sizeof *points, &points, error));
     for (uint32_t i = 0; i < out->point_count; i++) {
         oct_slot *point = &points[i];
-        TRY(get_id(in, &point->id, error));
+        TRY(get_id(in, i ? &points[i - 1].id : NULL, &point->id, error));
         TRY(oct_read_u64(in, &point->present, "the vectors of a point", error));
-        if (point->present & ~all)
-            return oct_fail(error, OCT_CORRUPT, "log record: vectors the collection lacks");
+        TRY(check_vectors(config, point->present, error));
         TRY(get_vectors(arena, in, config, point, error));
-        if (out->kind == OCT_WRITE_UPSERT) TRY(oct_read_str(in, &point->payload, "payload", error));
+        if (out->kind == OCT_WRITE_UPSERT) TRY(get_payload(arena, in, &point->payload, error));
     }
     out->points = points;
 done:
@@ -218,7 +258,7 @@ static oct_status get_ids(oct_arena *arena, oct_reader *in, oct_change *out, oct
     TRY(get_count(in, ID_BYTES, &out->id_count, error));
     TRY(oct_arena_array(arena, out->id_count, sizeof *ids, &ids, error));
     for (uint32_t i = 0; i < out->id_count; i++)
-        TRY(get_id(in, &ids[i], error));
+        TRY(get_id(in, i ? &ids[i - 1] : NULL, &ids[i], error));
     out->ids = ids;
 done:
     return status;
@@ -277,12 +317,14 @@ oct_status oct_record_read(oct_arena *arena, oct_str record, const oct_collectio
         break;
     }
     if (out->kind == OCT_WRITE_SET_PAYLOAD || out->kind == OCT_WRITE_OVERWRITE_PAYLOAD)
-        TRY(oct_read_str(&in, &out->payload, "a payload", error));
+        TRY(get_payload(arena, &in, &out->payload, error));
     if (out->kind == OCT_WRITE_SET_PAYLOAD)
         TRY(oct_read_str(&in, &out->payload_key, "a key", error));
     if (out->kind == OCT_WRITE_DELETE_PAYLOAD) TRY(get_keys(arena, &in, out, error));
-    if (out->kind == OCT_WRITE_DELETE_VECTORS)
+    if (out->kind == OCT_WRITE_DELETE_VECTORS) {
         TRY(oct_read_u64(&in, &out->vectors, "a vector mask", error));
+        TRY(check_vectors(config, out->vectors, error));
+    }
     if (in.bytes != 0) return oct_fail(error, OCT_CORRUPT, "log record: bytes behind its end");
 done:
     return status;

@@ -2,10 +2,11 @@
  *
  * recover.c - making, opening and removing the files of a collection.
  *
- * A collection directory holds two manifest slots, the sealed segments they name, and the log files
- * they name. Opening reads the manifest, opens the segments, and replays the logs in order into
- * a fresh memory segment; the last log takes the next records. Anything else in the directory
- * (files of a merge or a log that was never published) is removed. */
+ * A collection directory holds two manifest slots, the sealed segments they name, the log files
+ * they name, and the space kept back (reserve.c). Opening reads the manifest, opens the segments,
+ * and replays the logs in order into a fresh memory segment; the last log takes the next records.
+ * Anything else in the directory (files of a merge or a log that was never published) is removed.
+ */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -88,7 +89,7 @@ static bool is_wanted(const oct_collection *collection, const oct_view *view, co
 {
     char path[OCT_PATH_BYTES_MAX + 1];
     size_t skip = strlen(collection->directory) + 1;
-    if (strncmp(name, "manifest", 8) == 0) return true;
+    if (strncmp(name, "manifest", 8) == 0 || strcmp(name, OCT_RESERVE_NAME) == 0) return true;
     for (uint32_t i = 0; i < collection->log_file_count; i++) {
         oct_collection_log_path(collection, collection->log_files[i], path);
         if (strcmp(path + skip, name) == 0) return true;
@@ -148,9 +149,13 @@ static oct_status replay_record(void *arg, uint64_t sequence, oct_str record, oc
     oct_arena_reset(&now->arena);
     TRY(oct_record_read(&now->arena, record, now->collection->config, &change, error));
     status = oct_apply_logged(now->collection, &now->arena, &change, sequence, error);
-    if (status == OCT_NOT_FOUND) /* it was there when the record was written */
+    if (status == OCT_NOT_FOUND) { /* it was there when the record was written */
         status =
             oct_fail(error, OCT_CORRUPT, "log record %" PRIu64 ": its point is missing", sequence);
+    } else if (status == OCT_BAD_INPUT || status == OCT_VALIDATION || status == OCT_LIMIT) {
+        status = oct_fail(error, OCT_CORRUPT, "log record %" PRIu64 " can't have been accepted",
+                          sequence);
+    }
 done:
     return status;
 }
@@ -191,6 +196,7 @@ oct_status oct_collection_load(oct_collection *collection, oct_error *error)
     oct_arena_init(&now.arena, collection->alloc, 0);
     TRY(oct_state_read(collection, &view, error));
     if (!oct_db_options(collection->db)->read_only) TRY(clean(collection, view, error));
+    TRY(oct_reserve_find(collection, error));
     TRY(add_active(collection, &view, error));
     oct_collection_swap_view(collection, view);
     view = NULL;
@@ -212,6 +218,7 @@ oct_status oct_collection_create_files(oct_collection *collection,
     char path[OCT_PATH_BYTES_MAX + 1];
     oct_view *view = NULL;
     oct_str none = { NULL, 0 };
+    bool in_doubt = false;
     oct_wal_options options = wal_options(collection);
     TRY(oct_config_copy(collection->alloc, config, &collection->config, error));
     collection->log_start = 1;
@@ -227,7 +234,7 @@ oct_status oct_collection_create_files(oct_collection *collection,
     TRY(oct_view_create(collection->alloc, NULL, 0, &view, error));
     TRY(oct_schema_create(collection->alloc, NULL, none, NULL, &view->schema, error));
     TRY(add_active(collection, &view, error));
-    TRY(oct_state_write(collection, view, 1, error));
+    TRY(oct_state_write(collection, view, 1, &in_doubt, error)); /* in doubt: nobody names it */
     oct_collection_swap_view(collection, view);
     view = NULL;
 done:

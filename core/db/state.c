@@ -99,12 +99,13 @@ done:
 }
 
 oct_status oct_state_write(oct_collection *collection, const oct_view *view, uint64_t log_start,
-                           oct_error *error)
+                           bool *in_doubt, oct_error *error)
 {
     oct_status status = OCT_OK;
     char prefix[PREFIX_BYTES];
     uint32_t logs = 0;
     oct_buf body;
+    oct_manifest_edition edition = { .generation = collection->generation + 1 };
     prefix_of(collection, prefix);
     oct_buf_init(&body, collection->alloc, OCT_MANIFEST_BYTES_MAX);
     TRY(oct_db_check_owner(collection->db, error));
@@ -119,11 +120,11 @@ oct_status oct_state_write(oct_collection *collection, const oct_view *view, uin
         TRY(oct_buf_append_u64(&body, collection->log_files[i], error));
     TRY(put_schema(&body, view->schema, error));
     TRY(put_segments(collection, &body, view, error));
-    oct_str text = { (const char *)body.at, body.bytes };
-    TRY(oct_manifest_write(collection->alloc, collection->host->vfs, prefix,
-                           collection->generation + 1, text, error));
+    edition.body = (oct_str){ (const char *)body.at, body.bytes };
+    TRY(oct_manifest_write(collection->alloc, collection->host->vfs, prefix, &edition, error));
     collection->generation++;
 done:
+    *in_doubt = edition.in_doubt;
     oct_buf_deinit(&body);
     return status;
 }

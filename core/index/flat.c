@@ -3,9 +3,11 @@
  * flat.c - exact search: score rows one after another, keep the best.
  *
  * Points come in blocks of 64, one word of the bitsets: absent and forbidden points are dropped
- * with two ANDs, the rest is scored. Dot products go four rows at a time, which shares the loads
- * of the query; the lines of the next rows are asked for while the present ones are scored. The
- * other metrics have no four-row kernel: their loops are bound by arithmetic, not by loads.
+ * with two ANDs, the rest is scored. Neighbours are scored one row after another; that it is one
+ * stream, which processors read ahead by themselves, is presumably why. Scattered rows go four at
+ * a time, and the lines of the next four are asked for meanwhile. Measured on 384 dimensions, AVX2,
+ * dot (medians, nanoseconds a row; four at a time, then one): 40,000 neighbours 172 and 74, every
+ * second of them 103 and 144; 45 random rows of 10,000 120 and 134, of 50,000 234 and 308.
  *
  * Rows of other datatypes than float32 are scored one by one where they lie (simd/compact.h).
  *
@@ -85,25 +87,36 @@ static void score_four(const scan *s, const uint32_t offsets[4])
     const float *rows[4];
     float scores[4];
     for (int i = 0; i < 4; i++) rows[i] = oct_flat_row(s->flat, offsets[i]);
-    s->flat->kernels->dot_f32_x4(s->query, rows, s->flat->dim, scores);
+    oct_metric_similarity_x4(s->flat->kernels, s->flat->metric, s->query, rows, s->flat->dim,
+                             scores);
     for (int i = 0; i < 4; i++) offer(s->best, scores[i], offsets[i]);
+}
+
+static void score_one(const scan *s, uint32_t offset)
+{
+    offer(s->best, oct_flat_score(s->flat, s->query, offset), offset);
+}
+
+static bool are_neighbours(const uint32_t offsets[4])
+{
+    return offsets[1] == offsets[0] + 1 && offsets[2] == offsets[0] + 2 &&
+           offsets[3] == offsets[0] + 3;
 }
 
 /* Score at most BLOCK_POINTS present, allowed points. */
 static void score_block(const scan *s, const uint32_t *offsets, uint32_t count)
 {
-    bool dot = (s->flat->metric == OCT_METRIC_COSINE || s->flat->metric == OCT_METRIC_DOT) &&
-               s->flat->rows && !has_lengths(s->flat);
+    bool fours = s->flat->rows && !has_lengths(s->flat);
     uint32_t i = 0;
-    for (uint32_t j = 0; j < MIN(count, 4u); j++) prefetch_row(s->flat, offsets[j]);
-    for (; dot && i + 4 <= count; i += 4) {
+    for (; fours && i + 4 <= count; i += 4) {
+        if (are_neighbours(offsets + i)) {
+            for (uint32_t j = i; j < i + 4; j++) score_one(s, offsets[j]);
+            continue;
+        }
         for (uint32_t j = i + 4; j < MIN(count, i + 8); j++) prefetch_row(s->flat, offsets[j]);
         score_four(s, offsets + i);
     }
-    for (; i < count; i++) {
-        if (i + 4 < count) prefetch_row(s->flat, offsets[i + 4]);
-        offer(s->best, oct_flat_score(s->flat, s->query, offsets[i]), offsets[i]);
-    }
+    for (; i < count; i++) score_one(s, offsets[i]);
 }
 
 static oct_status poll(scan *s, uint32_t distances, oct_error *error)

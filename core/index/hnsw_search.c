@@ -318,7 +318,8 @@ static oct_status prepare(search *s, uint32_t limit, oct_error *error)
     const oct_quant *quant = s->graph->flat.quant;
     bool wide = query->way == OCT_HNSW_WALK_ALL;
     if (query->way == OCT_HNSW_WALK_ALLOWED) wide = !query->allowed;
-    if (quant && (query->rescore || query->oversampling > 0)) ef = MAX(ef, rescore_wanted(s, limit));
+    if (quant && (query->rescore || query->oversampling > 0))
+        ef = MAX(ef, rescore_wanted(s, limit));
     if (query->way == OCT_HNSW_SCAN)
         ef = quant && !query->rescore ? (double)limit : rescore_wanted(s, limit);
     s->ef = ef_clamped(s, ef);

@@ -18,7 +18,8 @@
  * a row, m and R are 1 and x is the agreements less the disagreements. The score is -h.
  *
  * Estimates: similarity = a + b * x, fitted to 2,048 pairs of rows when all are coded. For Cosine
- * and a query coded like a row x grows with the angle, not with its cosine: there the line is bent by a
+ * and a query coded like a row x grows with the angle, not with its cosine: there the line is bent
+ * by a
  * sine. */
 #include <float.h>
 #include <math.h>

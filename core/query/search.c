@@ -168,9 +168,10 @@ static oct_status scan_rows(const oct_search_job *job, const oct_sealed_vector *
                             const oct_selection *selection, oct_topk *best, oct_error *error)
 {
     const oct_flat_limits limits = { .allowed = selection->bits };
-    if (!selection->list) return oct_flat_scan(&field->flat, job->vector.values, &limits, best, error);
-    return oct_flat_scan_list(&field->flat, job->vector.values, selection->list, selection->count, &limits,
-                              best, error);
+    if (!selection->list)
+        return oct_flat_scan(&field->flat, job->vector.values, &limits, best, error);
+    return oct_flat_scan_list(&field->flat, job->vector.values, selection->list, selection->count,
+                              &limits, best, error);
 }
 
 /* Are the quantized codes of this field searched? Not for an exact answer. */

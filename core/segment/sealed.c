@@ -9,7 +9,8 @@
  *       numbers first. VERSIONS u64[points].
  * PAYLOAD_END u64[points], never falling; the payload of point i is PAYLOADS[end(i-1) .. end(i)).
  * VECTORS(v) f32[points][size] (or of another datatype: simd/compact.h); absent points have zero
- *       rows. Of multivectors f32[rows][size], and ENDS(v) u64[points], never falling: rows end(i-1) ..
+ *       rows. Of multivectors f32[rows][size], and ENDS(v) u64[points], never falling: rows
+ *       end(i-1) ..
  *       end(i) are those of point i, at least one when it has any.
  *       Of sparse vectors u32[2 x values], and ENDS(v) likewise: from word 2 x end(i-1) on stand
  *       the dimensions of point i, strictly ascending, and then its values. SPARSE(v): the index

@@ -36,14 +36,14 @@ enum oct_section {
     OCT_SECTION_FIELD,       /* one payload index */
     OCT_SECTION_LINKS,       /* of one vector, within payload blocks; beside its graph */
     OCT_SECTION_QUANT,       /* codes of one vector; missing when it is not quantized */
-    OCT_SECTION_ENDS = 20,   /* u64 per point: where its rows or values of one vector end */
+    OCT_SECTION_ENDS,        /* u64 per point: where its rows or values of one vector end */
     OCT_SECTION_SPARSE       /* the inverted index of one sparse vector */
 };
 
 typedef struct oct_sealed_vector {
     oct_vector_params params; /* name (into the meta section), form, size, metric, datatype */
-    oct_flat flat;   /* flat.quant is `quant`; multivectors: rows of all points, but count and present are of points;
-                      * sparse vectors: only count and present */
+    oct_flat flat; /* flat.quant is `quant`. Multivectors: rows of all points, but count and present
+                    * are of points; sparse vectors: only count and present */
     oct_quant *quant; /* NULL: not quantized */
     oct_hnsw *graph; /* NULL: search it exactly */
     const uint64_t *ends;   /* multi: [count] rows; sparse: [count] values */

@@ -37,9 +37,12 @@ typedef struct oct_kernels {
     float (*l2_f32)(const float *a, const float *b, size_t n);
     float (*l1_f32)(const float *a, const float *b, size_t n);
 
-    /* dot_f32 of one vector with four, sharing the loads of a where registers allow. Bit for bit
-     * what four calls give. */
+    /* The same of one vector with four, sharing the loads of a and the folding of sums. Bit for bit
+     * what four calls give. For rows in cache and scattered rows; rows that follow each other in
+     * main memory are read faster one by one (index/flat.c). */
     void (*dot_f32_x4)(const float *a, const float *const b[4], size_t n, float out[4]);
+    void (*l2_f32_x4)(const float *a, const float *const b[4], size_t n, float out[4]);
+    void (*l1_f32_x4)(const float *a, const float *const b[4], size_t n, float out[4]);
 
     /* Exact sum of a[i] * b[i]. a[i] must lie in 0..127, b[i] is any int8. Fastest when n is a
      * multiple of 64. n <= OCT_VECTOR_SIZE_MAX (plus padding) keeps the sum inside int32. */

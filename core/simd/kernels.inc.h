@@ -5,11 +5,13 @@
  * Included by each kernels_<isa>.c after its vec header, which supplies
  *   VEC_ISA                     the name of the instruction set
  *   vf, VF_LANES                a register of floats and how many it holds (1, 4, 8 or 16)
- *   VF_ROWS                     rows of which dot_f32_x4 keeps the sums in registers at once
+ *   VF_ROWS                     rows (1, 2 or 4) whose sums fit the registers together
  *   vf_zero vf_load vf_add vf_sub vf_mul vf_abs
  *   vf_load_part(p, count)      the first count < VF_LANES floats, zeros behind; reads no further
  *   vf_load_once(p)             vf_load, kept in a register although it is used several times
- *   vf_fold(v)                  lanes folded by halves: lane j += lane j + w, w = VF_LANES/2 .. 1
+ *   vf_fold(v)                  lanes folded by halves: lane j += lane j + w, w = VF_LANES/2 .. 1;
+ *                               where infinities of both signs met, -INFINITY and not NaN
+ *   vf_fold_x4(v, out)          vf_fold of four registers at about the price of one and a half
  *   vi, VI_BYTES                a register of int32 sums; bytes one vi_dot consumes
  *   vi_zero vi_add vi_sum       vi_dot(sum, a, b): sum plus the products of VI_BYTES u7 and i8
  *
@@ -25,9 +27,9 @@
  *
  * Rejected: plain C for the vectorizer and 64-byte vector extensions (up to 6 and 10 times slower,
  * depending on the compiler); a file per kernel and ISA (the order of adding would have to be kept
- * equal by hand). */
-#include <math.h>
-
+ * equal by hand); blocks of 64 and a second copy of the x4 kernels without the rest (2 % at most);
+ * asking for NaN by comparing, which takes every sum through a general register or a blend: the
+ * maximum with -INFINITY that vf_fold is made of took 5 to 12 % off a dot of AVX2. */
 #include "simd/kernels.h"
 
 #define VEC_PASTE_(name, isa) name##_##isa
@@ -40,18 +42,20 @@ enum { LANES = 32, SUMS = LANES / VF_LANES, INT_SUMS = 2 };
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
 
-static inline vf add_dot(vf sum, vf a, vf b) { return vf_add(sum, vf_mul(a, b)); }
-static inline vf add_l1(vf sum, vf a, vf b) { return vf_add(sum, vf_abs(vf_sub(a, b))); }
-static inline vf add_l2(vf sum, vf a, vf b)
+#define INLINE static inline __attribute__((always_inline))
+
+/* Always a constant where it is passed, so that nothing is left of asking for it. */
+typedef enum operation { DOT, L2, L1 } operation;
+
+INLINE vf add(operation what, vf sum, vf a, vf b)
 {
+    if (what == DOT) return vf_add(sum, vf_mul(a, b));
     vf difference = vf_sub(a, b);
-    return vf_add(sum, vf_mul(difference, difference));
+    return vf_add(sum, what == L2 ? vf_mul(difference, difference) : vf_abs(difference));
 }
 
-/* Infinities of both signs met: the worst score, and never NaN, whose bits differ between CPUs. */
-static inline float not_nan(float sum) { return sum == sum ? sum : -INFINITY; }
-
-static inline float fold_sums(const vf sums[SUMS])
+/* All sums folded into one register. */
+INLINE vf fold_sums(const vf sums[SUMS])
 {
     vf half[SUMS];
     UNROLL
@@ -61,89 +65,112 @@ static inline float fold_sums(const vf sums[SUMS])
         UNROLL
         for (size_t j = 0; j < w; j++) half[j] = vf_add(half[j], half[j + w]);
     }
-    return not_nan(vf_fold(half[0]));
+    return half[0];
 }
 
-/* Each kernel is two functions: the loop over blocks of 32, whose sums never leave the registers,
- * and the rest, 1..31 elements, out of line because it indexes the sums by a variable and gcc
- * would then keep them in memory for both. */
-#define DEFINE_KERNEL_F32(name, ADD)                                                   \
-    static __attribute__((noinline)) float name##_rest(vf sums[SUMS], const float *a,  \
-                                                       const float *b, size_t rest)    \
-    {                                                                                  \
-        size_t j = 0;                                                                  \
-        for (; (j + 1) * VF_LANES <= rest; j++)                                        \
-            sums[j] = ADD(sums[j], vf_load(a + j * VF_LANES), vf_load(b + j * VF_LANES)); \
-        size_t part = rest - j * VF_LANES;                                             \
-        if (part > 0) {                                                                \
-            vf x = vf_load_part(a + j * VF_LANES, part);                               \
-            sums[j] = ADD(sums[j], x, vf_load_part(b + j * VF_LANES, part));           \
-        }                                                                              \
-        return fold_sums(sums);                                                        \
-    }                                                                                  \
-    static __attribute__((noinline)) float name(const float *a, const float *b, size_t n) \
-    {                                                                                  \
-        vf sums[SUMS];                                                                 \
-        UNROLL                                                                         \
-        for (size_t j = 0; j < SUMS; j++) sums[j] = vf_zero();                         \
-        for (size_t block = n / LANES; block > 0; block--) {                           \
-            UNROLL                                                                     \
-            for (size_t j = 0; j < SUMS; j++)                                          \
-                sums[j] = ADD(sums[j], vf_load(a + j * VF_LANES),                      \
-                              vf_load(b + j * VF_LANES));                              \
-            a += LANES;                                                                \
-            b += LANES;                                                                \
-        }                                                                              \
-        if (n % LANES == 0) return fold_sums(sums);                                    \
-        vf stored[SUMS];                                                               \
-        UNROLL                                                                         \
-        for (size_t j = 0; j < SUMS; j++) stored[j] = sums[j];                         \
-        return name##_rest(stored, a, b, n % LANES);                                   \
-    }
-
-DEFINE_KERNEL_F32(dot_f32, add_dot)
-DEFINE_KERNEL_F32(l2_f32, add_l2)
-DEFINE_KERNEL_F32(l1_f32, add_l1)
-
-/* The dots of a with VF_ROWS vectors; each is dot_f32 to the bit. */
-static inline void dot_f32_rows(const float *a, const float *const b[VF_ROWS], size_t n,
-                                float out[VF_ROWS])
+INLINE vf add_last(operation what, vf sums[SUMS], const float *a, const float *b, size_t count)
 {
-    vf sums[VF_ROWS][SUMS];
-    const size_t whole = n - n % LANES;
+    size_t j = 0;
+    for (; (j + 1) * VF_LANES <= count; j++)
+        sums[j] = add(what, sums[j], vf_load(a + j * VF_LANES), vf_load(b + j * VF_LANES));
+    size_t part = count - j * VF_LANES;
+    if (part > 0) {
+        vf x = vf_load_part(a + j * VF_LANES, part);
+        sums[j] = add(what, sums[j], x, vf_load_part(b + j * VF_LANES, part));
+    }
+    return fold_sums(sums);
+}
+
+/* The last 1..31 elements. Out of line because it indexes the sums by a variable: gcc would keep
+ * them in memory for the loop over blocks too. */
+static __attribute__((noinline)) vf add_rest(operation what, vf sums[SUMS], const float *a,
+                                             const float *b, size_t count)
+{
+    switch (what) {
+    case DOT: return add_last(DOT, sums, a, b, count);
+    case L2: return add_last(L2, sums, a, b, count);
+    default: return add_last(L1, sums, a, b, count);
+    }
+}
+
+/* The sums of a with `rows` vectors at once, over a whole number of blocks. They stay in registers,
+ * as long as all loops over them are unrolled. */
+INLINE void sum_blocks(operation what, size_t rows, const float *a, const float *const *b,
+                       size_t whole, vf sums[][SUMS])
+{
     UNROLL
-    for (size_t r = 0; r < VF_ROWS; r++) {
+    for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t j = 0; j < SUMS; j++) sums[r][j] = vf_zero();
     }
     for (size_t i = 0; i < whole; i += LANES) {
         UNROLL
         for (size_t j = 0; j < SUMS; j++) {
-            vf shared = vf_load_once(a + i + j * VF_LANES);
+            vf x = rows == 1 ? vf_load(a + i + j * VF_LANES) : vf_load_once(a + i + j * VF_LANES);
             UNROLL
-            for (size_t r = 0; r < VF_ROWS; r++)
-                sums[r][j] = add_dot(sums[r][j], shared, vf_load(b[r] + i + j * VF_LANES));
-        }
-    }
-    UNROLL
-    for (size_t r = 0; r < VF_ROWS; r++) {
-        if (whole == n) {
-            out[r] = fold_sums(sums[r]);
-        } else {
-            vf stored[SUMS];
-            UNROLL
-            for (size_t j = 0; j < SUMS; j++) stored[j] = sums[r][j];
-            out[r] = dot_f32_rest(stored, a + whole, b[r] + whole, n - whole);
+            for (size_t r = 0; r < rows; r++)
+                sums[r][j] = add(what, sums[r][j], x, vf_load(b[r] + i + j * VF_LANES));
         }
     }
 }
 
+static __attribute__((noinline)) float finish(operation what, vf sums[SUMS], const float *a,
+                                              const float *b, size_t count)
+{
+    return vf_fold(add_rest(what, sums, a, b, count));
+}
+
+/* Finished in a call of its own, or gcc prepares its stack frame for vectors that have no rest. */
+INLINE float one(operation what, const float *a, const float *b, size_t n)
+{
+    vf sums[1][SUMS];
+    const size_t whole = n - n % LANES;
+    sum_blocks(what, 1, a, &b, whole, sums);
+    if (whole == n) return vf_fold(fold_sums(sums[0]));
+    vf stored[SUMS];
+    UNROLL
+    for (size_t j = 0; j < SUMS; j++) stored[j] = sums[0][j];
+    return finish(what, stored, a + whole, b + whole, n - whole);
+}
+
+INLINE void four(operation what, const float *a, const float *const b[4], size_t n, float out[4])
+{
+    vf folded[4];
+    const size_t whole = n - n % LANES;
+    UNROLL
+    for (size_t first = 0; first < 4; first += VF_ROWS) {
+        vf sums[VF_ROWS][SUMS];
+        sum_blocks(what, VF_ROWS, a, b + first, whole, sums);
+        UNROLL
+        for (size_t r = 0; r < VF_ROWS; r++) {
+            vf stored[SUMS];
+            folded[first + r] = fold_sums(sums[r]);
+            if (whole == n) continue;
+            UNROLL
+            for (size_t j = 0; j < SUMS; j++) stored[j] = sums[r][j];
+            folded[first + r] = add_rest(what, stored, a + whole, b[first + r] + whole, n - whole);
+        }
+    }
+    vf_fold_x4(folded, out);
+}
+
+static float dot_f32(const float *a, const float *b, size_t n) { return one(DOT, a, b, n); }
+static float l2_f32(const float *a, const float *b, size_t n) { return one(L2, a, b, n); }
+static float l1_f32(const float *a, const float *b, size_t n) { return one(L1, a, b, n); }
+
 static void dot_f32_x4(const float *a, const float *const b[4], size_t n, float out[4])
 {
-    for (size_t r = 0; r < 4; r += VF_ROWS) {
-        if (VF_ROWS == 1) out[r] = dot_f32(a, b[r], n); /* no registers to share */
-        else dot_f32_rows(a, b + r, n, out + r);
-    }
+    four(DOT, a, b, n, out);
+}
+
+static void l2_f32_x4(const float *a, const float *const b[4], size_t n, float out[4])
+{
+    four(L2, a, b, n, out);
+}
+
+static void l1_f32_x4(const float *a, const float *const b[4], size_t n, float out[4])
+{
+    four(L1, a, b, n, out);
 }
 
 /* Integers add exactly in any order, so these may use as many sums as they like. Two chains are as
@@ -201,6 +228,8 @@ const oct_kernels VEC_PASTE(oct_kernels, VEC_ISA) = {
     .l2_f32 = l2_f32,
     .l1_f32 = l1_f32,
     .dot_f32_x4 = dot_f32_x4,
+    .l2_f32_x4 = l2_f32_x4,
+    .l1_f32_x4 = l1_f32_x4,
     .dot_u7i8 = dot_u7i8,
     .dot_u7i8_x4 = dot_u7i8_x4,
     .l1_u8 = l1_u8,

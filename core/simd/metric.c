@@ -22,6 +22,18 @@ float oct_metric_similarity(const oct_kernels *kernels, oct_metric metric, const
     return kernels->dot_f32(a, b, n);
 }
 
+void oct_metric_similarity_x4(const oct_kernels *kernels, oct_metric metric, const float *a,
+                              const float *const b[4], size_t n, float out[4])
+{
+    if (metric != OCT_METRIC_EUCLID && metric != OCT_METRIC_MANHATTAN) {
+        kernels->dot_f32_x4(a, b, n, out);
+        return;
+    }
+    if (metric == OCT_METRIC_EUCLID) kernels->l2_f32_x4(a, b, n, out);
+    else kernels->l1_f32_x4(a, b, n, out);
+    for (int i = 0; i < 4; i++) out[i] = 0.0f - out[i];
+}
+
 float oct_metric_score(oct_metric metric, float similarity)
 {
     if (metric == OCT_METRIC_EUCLID) return sqrtf(0.0f - similarity);

@@ -20,6 +20,10 @@
 float oct_metric_similarity(const oct_kernels *kernels, oct_metric metric, const float *a,
                             const float *b, size_t n);
 
+/* The same of one vector with four, faster; to the bit what four calls give. */
+void oct_metric_similarity_x4(const oct_kernels *kernels, oct_metric metric, const float *a,
+                              const float *const b[4], size_t n, float out[4]);
+
 /* The score Qdrant shows for a similarity: itself for Cosine and Dot, the distance (>= +0) for
  * Euclid and Manhattan. */
 float oct_metric_score(oct_metric metric, float similarity);

@@ -7,6 +7,7 @@
 #define OCTANT_SIMD_VEC_AVX2_H
 
 #include <immintrin.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,7 +39,23 @@ static inline float vf_fold(vf v)
 {
     __m128 w = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     w = _mm_add_ps(w, _mm_movehl_ps(w, w));
-    return _mm_cvtss_f32(_mm_add_ss(w, _mm_shuffle_ps(w, w, 1)));
+    w = _mm_add_ss(w, _mm_shuffle_ps(w, w, 1));
+    return _mm_cvtss_f32(_mm_max_ss(w, _mm_set_ss(-INFINITY))); /* the second, when one is NaN */
+}
+/* The sums of a and b folded once: four of a, four of b. */
+static inline vf vf_fold_pair(vf a, vf b)
+{
+    return _mm256_add_ps(_mm256_blend_ps(a, b, 0xf0), _mm256_permute2f128_ps(a, b, 0x21));
+}
+static inline void vf_fold_x4(const vf v[4], float out[4])
+{
+    __m256d p = _mm256_castps_pd(vf_fold_pair(v[0], v[2]));
+    __m256d q = _mm256_castps_pd(vf_fold_pair(v[1], v[3]));
+    vf pairs = _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(p, q)),
+                             _mm256_castpd_ps(_mm256_unpackhi_pd(p, q))); /* 0 0 1 1, 2 2 3 3 */
+    __m128 low = _mm256_castps256_ps128(pairs), high = _mm256_extractf128_ps(pairs, 1);
+    low = _mm_add_ps(_mm_shuffle_ps(low, high, 0x88), _mm_shuffle_ps(low, high, 0xdd));
+    _mm_storeu_ps(out, _mm_max_ps(low, _mm_set1_ps(-INFINITY)));
 }
 
 static inline vi vi_zero(void) { return _mm256_setzero_si256(); }

@@ -6,6 +6,7 @@
 #define OCTANT_SIMD_VEC_AVX512_H
 
 #include <immintrin.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,7 +38,22 @@ static inline float vf_fold(vf v)
     __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
     __m128 w = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
     w = _mm_add_ps(w, _mm_movehl_ps(w, w));
-    return _mm_cvtss_f32(_mm_add_ss(w, _mm_shuffle_ps(w, w, 1)));
+    w = _mm_add_ss(w, _mm_shuffle_ps(w, w, 1));
+    return _mm_cvtss_f32(_mm_max_ss(w, _mm_set_ss(-INFINITY))); /* the second, when one is NaN */
+}
+/* Two registers of 16 sums, as four 128-bit parts each, folded into one. */
+static inline vf vf_fold_halves(vf a, vf b)
+{
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+}
+static inline void vf_fold_x4(const vf v[4], float out[4])
+{
+    vf p = vf_fold_halves(v[0], v[1]), q = vf_fold_halves(v[2], v[3]);
+    vf four = _mm512_add_ps(_mm512_shuffle_f32x4(p, q, 0x88), _mm512_shuffle_f32x4(p, q, 0xdd));
+    four = _mm512_add_ps(four, _mm512_permute_ps(four, 0x4e));
+    four = _mm512_add_ps(four, _mm512_permute_ps(four, 0xb1));
+    __m128 w = _mm512_castps512_ps128(_mm512_maskz_compress_ps(0x1111, four));
+    _mm_storeu_ps(out, _mm_max_ps(w, _mm_set1_ps(-INFINITY)));
 }
 
 static inline vi vi_zero(void) { return _mm512_setzero_si512(); }

@@ -7,6 +7,7 @@
 #define OCTANT_SIMD_VEC_NEON_H
 
 #include <arm_neon.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,7 +32,16 @@ static inline vf vf_abs(vf v) { return vabsq_f32(v); }
 static inline float vf_fold(vf v)
 {
     float32x2_t pair = vadd_f32(vget_low_f32(v), vget_high_f32(v));
-    return vget_lane_f32(pair, 0) + vget_lane_f32(pair, 1);
+    float sum = vget_lane_f32(pair, 0) + vget_lane_f32(pair, 1);
+    return sum > -INFINITY ? sum : -INFINITY;
+}
+static inline void vf_fold_x4(const vf v[4], float out[4])
+{
+    vf p = vcombine_f32(vadd_f32(vget_low_f32(v[0]), vget_high_f32(v[0])),
+                        vadd_f32(vget_low_f32(v[1]), vget_high_f32(v[1])));
+    vf q = vcombine_f32(vadd_f32(vget_low_f32(v[2]), vget_high_f32(v[2])),
+                        vadd_f32(vget_low_f32(v[3]), vget_high_f32(v[3])));
+    vst1q_f32(out, vmaxnmq_f32(vpaddq_f32(p, q), vdupq_n_f32(-INFINITY))); /* the number of two */
 }
 
 static inline vi vi_zero(void) { return vdupq_n_s32(0); }

@@ -5,6 +5,7 @@
 #ifndef OCTANT_SIMD_VEC_SCALAR_H
 #define OCTANT_SIMD_VEC_SCALAR_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +24,11 @@ static inline vf vf_add(vf a, vf b) { return a + b; }
 static inline vf vf_sub(vf a, vf b) { return a - b; }
 static inline vf vf_mul(vf a, vf b) { return a * b; }
 static inline vf vf_abs(vf v) { return v < 0.0f ? -v : v; }
-static inline float vf_fold(vf v) { return v; }
+static inline float vf_fold(vf v) { return v > -INFINITY ? v : -INFINITY; }
+static inline void vf_fold_x4(const vf v[4], float out[4])
+{
+    for (int i = 0; i < 4; i++) out[i] = vf_fold(v[i]);
+}
 
 static inline vi vi_zero(void) { return 0; }
 static inline vi vi_add(vi a, vi b) { return a + b; }

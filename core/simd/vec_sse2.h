@@ -6,6 +6,7 @@
 #define OCTANT_SIMD_VEC_SSE2_H
 
 #include <emmintrin.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,7 +31,15 @@ static inline vf vf_abs(vf v) { return _mm_andnot_ps(_mm_set1_ps(-0.0f), v); }
 static inline float vf_fold(vf v)
 {
     v = _mm_add_ps(v, _mm_movehl_ps(v, v));
-    return _mm_cvtss_f32(_mm_add_ss(v, _mm_shuffle_ps(v, v, 1)));
+    v = _mm_add_ss(v, _mm_shuffle_ps(v, v, 1));
+    return _mm_cvtss_f32(_mm_max_ss(v, _mm_set_ss(-INFINITY))); /* the second, when one is NaN */
+}
+static inline void vf_fold_x4(const vf v[4], float out[4])
+{
+    vf p = _mm_add_ps(_mm_movelh_ps(v[0], v[1]), _mm_movehl_ps(v[1], v[0])); /* 0 0 1 1 */
+    vf q = _mm_add_ps(_mm_movelh_ps(v[2], v[3]), _mm_movehl_ps(v[3], v[2])); /* 2 2 3 3 */
+    p = _mm_add_ps(_mm_shuffle_ps(p, q, 0x88), _mm_shuffle_ps(p, q, 0xdd));
+    _mm_storeu_ps(out, _mm_max_ps(p, _mm_set1_ps(-INFINITY)));
 }
 
 static inline vi vi_zero(void) { return _mm_setzero_si128(); }

@@ -5,6 +5,7 @@
 #ifndef OCTANT_SIMD_VEC_WASM128_H
 #define OCTANT_SIMD_VEC_WASM128_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <wasm_simd128.h>
@@ -26,11 +27,24 @@ static inline vf vf_load_part(const float *p, size_t count)
 static inline vf vf_add(vf a, vf b) { return wasm_f32x4_add(a, b); }
 static inline vf vf_sub(vf a, vf b) { return wasm_f32x4_sub(a, b); }
 static inline vf vf_mul(vf a, vf b) { return wasm_f32x4_mul(a, b); }
-static inline vf vf_abs(vf v) { return wasm_v128_andnot(v, wasm_f32x4_const_splat(-0.0f)); }
+static inline vf vf_abs(vf v) { return wasm_f32x4_abs(v); }
 static inline float vf_fold(vf v)
 {
     v = wasm_f32x4_add(v, wasm_i32x4_shuffle(v, v, 2, 3, 0, 1));
-    return wasm_f32x4_extract_lane(v, 0) + wasm_f32x4_extract_lane(v, 1);
+    float sum = wasm_f32x4_extract_lane(v, 0) + wasm_f32x4_extract_lane(v, 1);
+    return sum > -INFINITY ? sum : -INFINITY;
+}
+/* The sums of a and b folded once: two of a, two of b. */
+static inline vf vf_fold_pair(vf a, vf b)
+{
+    return wasm_f32x4_add(wasm_i32x4_shuffle(a, b, 0, 1, 4, 5),
+                          wasm_i32x4_shuffle(a, b, 2, 3, 6, 7));
+}
+static inline void vf_fold_x4(const vf v[4], float out[4])
+{
+    vf p = vf_fold_pair(v[0], v[1]), q = vf_fold_pair(v[2], v[3]);
+    p = wasm_f32x4_add(wasm_i32x4_shuffle(p, q, 0, 2, 4, 6), wasm_i32x4_shuffle(p, q, 1, 3, 5, 7));
+    wasm_v128_store(out, wasm_f32x4_pmax(wasm_f32x4_const_splat(-INFINITY), p));
 }
 
 static inline vi vi_zero(void) { return wasm_i32x4_const_splat(0); }

@@ -18,13 +18,15 @@
  * Two copies, because with one a single damaged bit in the current slot would look like a torn
  * write and silently bring g - 1 back. Now the other copy serves.
  *
- * The first write. Slot 0 is written and synced, and only then slot 1 is created (zeros), which
- * also takes its space. So without slot 1 a slot 0 that is not whole is the remains of a first
- * write that never finished; with slot 1 it is damage.
+ * The first write. A leftover slot 1 is removed, slot 0 is written and synced, and only then slot 1
+ * is created (zeros), which also takes its space. So without slot 1 a slot 0 that is not whole is
+ * the remains of a first write that never finished; with slot 1 it is damage. For the same reason
+ * a first write is undone from its end: slot 0 is only touched when slot 1 is durably gone, and
+ * stays whole, hence current, when it is not.
  *
  * When a write fails, its slot may hold a whole copy of what was reported as failed. Both headers
  * are then overwritten with zeros through a fresh handle and synced. Should that fail too the
- * outcome is unknown until the manifest is read again: a caller must keep the files of both
+ * write is in doubt until the manifest is read again: a caller must keep the files of both
  * generations until a later write succeeds.
  *
  * Rejected: write a temporary file and rename it, as browsers and some hosts have no rename; a
@@ -171,6 +173,7 @@ done:
 typedef struct slot_write {
     const oct_vfs *vfs;
     oct_store_path path;
+    const oct_store_path *second; /* slot 1 in a first write, else NULL */
     uint64_t old_bytes; /* the file's size before; 0 when it is new */
     bool touched;       /* the file may have changed */
     uint8_t *copy;      /* [copy_bytes] */
@@ -213,89 +216,101 @@ done:
     return status;
 }
 
-/* Make sure that no copy of what could not be published is found: see the head. Best effort, the
- * cause of the failure is reported already. */
-static void undo(const slot_write *write)
-{
-    const oct_vfs *vfs = write->vfs;
-    const oct_manifest_header nothing = { 0 };
-    uint32_t flags = OCT_OPEN_READ | OCT_OPEN_WRITE;
-    uint64_t bytes;
-    oct_file *file;
-    if (vfs->open(vfs->self, write->path.text, flags, &file, NULL) != OCT_OK) return;
-    if (vfs->size(vfs->self, file, &bytes, NULL) != OCT_OK) bytes = write->old_bytes;
-    if (bytes > write->old_bytes &&
-        vfs->truncate(vfs->self, file, write->old_bytes, NULL) == OCT_OK)
-        bytes = write->old_bytes;
-    for (uint64_t copy = 0; copy < COPIES && bytes >= sizeof nothing; copy++)
-        (void)vfs->write(vfs->self, file, copy * (bytes / 2), &nothing, sizeof nothing, NULL);
-    (void)vfs->sync(vfs->self, file, NULL);
-    vfs->close(vfs->self, file);
-    if (write->old_bytes == 0) (void)vfs->remove(vfs->self, write->path.text, NULL);
-}
-
-/* After the very first write: the empty slot 1 that says "slot 0 is safe". */
-static oct_status create_second_slot(const slot_write *first, const oct_store_path *path,
-                                     oct_error *error)
-{
-    oct_status status = OCT_OK;
-    const oct_vfs *vfs = first->vfs;
-    uint32_t flags = OCT_OPEN_READ | OCT_OPEN_WRITE | OCT_OPEN_CREATE | OCT_OPEN_TRUNCATE;
-    oct_file *file = NULL;
-    TRY(vfs->open(vfs->self, path->text, flags, &file, error));
-    TRY(oct_store_write_zeros(vfs, file, 0, 2 * (uint64_t)first->copy_bytes, error));
-    TRY(vfs->sync(vfs->self, file, error));
-done:
-    if (file) vfs->close(vfs->self, file);
-    /* The cause is reported; a slot 1 that stays is emptied by the next try. */
-    if (status != OCT_OK) (void)vfs->remove(vfs->self, path->text, NULL);
-    return status;
-}
-
-/* Generation 0: slot 1 comes only when slot 0 is safe. */
-static oct_status write_first(slot_write *write, oct_file *file, const char *prefix,
-                              oct_error *error)
-{
-    oct_status status = OCT_OK;
-    oct_store_path second;
-    TRY(oct_store_path_set(&second, prefix, suffixes[1], error));
-    TRY(write_slot(write, file, error));
-    TRY(create_second_slot(write, &second, error));
-done:
-    return status;
-}
-
-oct_status oct_manifest_write(const oct_alloc *alloc, const oct_vfs *vfs, const char *prefix,
-                              uint64_t generation, oct_str body, oct_error *error)
-{
-    oct_status status = OCT_OK;
-    slot_write write = { .vfs = vfs };
-    uint32_t flags = OCT_OPEN_READ | OCT_OPEN_WRITE | OCT_OPEN_CREATE;
-    oct_file *file = NULL;
-    if (body.bytes > OCT_MANIFEST_BYTES_MAX)
-        TRY(oct_fail(error, OCT_LIMIT, "%s: a manifest of %" PRIu64 " bytes, at most %d fit",
-                     prefix, (uint64_t)body.bytes, OCT_MANIFEST_BYTES_MAX));
-    TRY(oct_store_path_set(&write.path, prefix, suffixes[generation % SLOTS], error));
-    TRY(vfs->open(vfs->self, write.path.text, flags, &file, error));
-    TRY(vfs->size(vfs->self, file, &write.old_bytes, error));
-    write.copy_bytes = copy_bytes_for(write.old_bytes, body.bytes);
-    write.copy = oct_new_zeroed(alloc, write.copy_bytes);
-    if (!write.copy) TRY(oct_fail_nomem(error, "a manifest"));
-    fill_copy(&write, generation, body);
-    TRY(generation == 0 ? write_first(&write, file, prefix, error)
-                        : write_slot(&write, file, error));
-done:
-    if (file) vfs->close(vfs->self, file);
-    if (status != OCT_OK && file && (write.touched || write.old_bytes == 0)) undo(&write);
-    oct_free(alloc, write.copy, write.copy_bytes);
-    return status;
-}
-
 static oct_status remove_if_there(const oct_vfs *vfs, const oct_store_path *path,
                                   oct_error *error)
 {
     oct_status status = vfs->remove(vfs->self, path->text, error);
     return status == OCT_NOT_FOUND ? OCT_OK : status;
+}
+
+/* Make sure that no copy of what could not be published is found: see the head. The cause of the
+ * failure is reported already; a failure here only leaves the write in doubt. */
+static oct_status undo(const slot_write *write)
+{
+    oct_status status = OCT_OK;
+    const oct_vfs *vfs = write->vfs;
+    const oct_manifest_header nothing = { 0 };
+    uint64_t bytes;
+    oct_file *file = NULL;
+    TRY(vfs->open(vfs->self, write->path.text, OCT_OPEN_READ | OCT_OPEN_WRITE, &file, NULL));
+    if (write->second) { /* its absence is durable before anything happens to slot 0 */
+        TRY(remove_if_there(vfs, write->second, NULL));
+        TRY(vfs->sync(vfs->self, file, NULL));
+    }
+    TRY(vfs->size(vfs->self, file, &bytes, NULL));
+    if (bytes > write->old_bytes &&
+        vfs->truncate(vfs->self, file, write->old_bytes, NULL) == OCT_OK)
+        bytes = write->old_bytes;
+    for (uint64_t copy = 0; copy < COPIES && bytes >= sizeof nothing; copy++)
+        TRY(vfs->write(vfs->self, file, copy * (bytes / 2), &nothing, sizeof nothing, NULL));
+    TRY(vfs->sync(vfs->self, file, NULL));
+done:
+    if (file) vfs->close(vfs->self, file);
+    /* An empty file says as little as none. */
+    if (status == OCT_OK && write->old_bytes == 0)
+        (void)vfs->remove(vfs->self, write->path.text, NULL);
+    return status;
+}
+
+/* After the very first write: the empty slot 1 that says "slot 0 is safe". */
+static oct_status create_second_slot(const slot_write *first, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_vfs *vfs = first->vfs;
+    uint32_t flags = OCT_OPEN_READ | OCT_OPEN_WRITE | OCT_OPEN_CREATE | OCT_OPEN_TRUNCATE;
+    oct_file *file = NULL;
+    TRY(vfs->open(vfs->self, first->second->text, flags, &file, error));
+    TRY(oct_store_write_zeros(vfs, file, 0, 2 * (uint64_t)first->copy_bytes, error));
+    TRY(vfs->sync(vfs->self, file, error));
+done:
+    if (file) vfs->close(vfs->self, file);
+    return status;
+}
+
+/* Generation 0: slot 1 comes only when slot 0 is safe. A slot 1 is there already when an earlier
+ * attempt could not be undone; `file` is synced so that its removal comes before what follows. */
+static oct_status write_first(slot_write *write, oct_file *file, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_vfs *vfs = write->vfs;
+    status = vfs->remove(vfs->self, write->second->text, error);
+    if (status == OCT_OK) status = vfs->sync(vfs->self, file, error);
+    if (status != OCT_NOT_FOUND) TRY(status);
+    TRY(write_slot(write, file, error));
+    TRY(create_second_slot(write, error));
+done:
+    return status;
+}
+
+oct_status oct_manifest_write(const oct_alloc *alloc, const oct_vfs *vfs, const char *prefix,
+                              oct_manifest_edition *edition, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    slot_write write = { .vfs = vfs };
+    oct_store_path second;
+    uint64_t generation = edition->generation;
+    uint32_t flags = OCT_OPEN_READ | OCT_OPEN_WRITE | OCT_OPEN_CREATE;
+    oct_file *file = NULL;
+    edition->in_doubt = false;
+    if (edition->body.bytes > OCT_MANIFEST_BYTES_MAX)
+        TRY(oct_fail(error, OCT_LIMIT, "%s: a manifest of %" PRIu64 " bytes, at most %d fit",
+                     prefix, (uint64_t)edition->body.bytes, OCT_MANIFEST_BYTES_MAX));
+    TRY(oct_store_path_set(&write.path, prefix, suffixes[generation % SLOTS], error));
+    TRY(oct_store_path_set(&second, prefix, suffixes[1], error));
+    if (generation == 0) write.second = &second;
+    TRY(vfs->open(vfs->self, write.path.text, flags, &file, error));
+    TRY(vfs->size(vfs->self, file, &write.old_bytes, error));
+    write.copy_bytes = copy_bytes_for(write.old_bytes, edition->body.bytes);
+    write.copy = oct_new_zeroed(alloc, write.copy_bytes);
+    if (!write.copy) TRY(oct_fail_nomem(error, "a manifest"));
+    fill_copy(&write, generation, edition->body);
+    TRY(generation == 0 ? write_first(&write, file, error) : write_slot(&write, file, error));
+done:
+    if (file) vfs->close(vfs->self, file);
+    if (status != OCT_OK && file && (write.touched || write.old_bytes == 0))
+        edition->in_doubt = undo(&write) != OCT_OK && write.touched;
+    oct_free(alloc, write.copy, write.copy_bytes);
+    return status;
 }
 
 oct_status oct_manifest_remove(const oct_vfs *vfs, const char *prefix, oct_error *error)

@@ -22,13 +22,18 @@ enum { OCT_MANIFEST_BYTES_MAX = 16 << 20 };
 OCT_MUST_CHECK oct_status oct_manifest_read(const oct_vfs *vfs, const char *prefix, oct_buf *body,
                                             uint64_t *generation, oct_error *error);
 
-/* Publish `generation` (the current one plus 1; the first is 0), durable on return. On failure the
- * previous generation is still current and the same generation may be tried again. Only where
- * undoing the attempt fails too (a dying disk) the next read may find either: keep the files of
- * both generations until a later write succeeds. LIMIT for a too large body. */
+typedef struct oct_manifest_edition {
+    uint64_t generation; /* the current one plus 1; the first is 0 */
+    oct_str body;
+    bool in_doubt; /* out, of a failed write: the next read may find this one or the one before */
+} oct_manifest_edition;
+
+/* Publish the edition, durable on return. On failure the previous one is still current and the
+ * same generation may be tried again. Only where undoing the attempt fails too (a dying disk) it is
+ * in doubt: keep the files of both until a later write succeeds. LIMIT for a too large body. */
 OCT_MUST_CHECK oct_status oct_manifest_write(const oct_alloc *alloc, const oct_vfs *vfs,
-                                             const char *prefix, uint64_t generation,
-                                             oct_str body, oct_error *error);
+                                             const char *prefix, oct_manifest_edition *edition,
+                                             oct_error *error);
 
 /* Remove both slots; missing ones are fine. */
 OCT_MUST_CHECK oct_status oct_manifest_remove(const oct_vfs *vfs, const char *prefix,

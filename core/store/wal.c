@@ -27,6 +27,10 @@
  * rather than a longer file, because a sparse file reserves nothing; synced, so that after a crash
  * only zeros stand behind a torn batch.
  *
+ * A commit that failed may have brought its batch to the disk all the same. Its header is then
+ * overwritten with zeros through a fresh handle, and synced: a refused record does not come back.
+ * Where that fails too (a dying disk), the records of this one batch may be there or not.
+ *
  * Group commit. Records go to `pending`. The first committer becomes the leader: it swaps
  * `pending` and `writing`, releases the mutex, writes and syncs, and wakes all. `busy` says that
  * somebody owns the file (a leader, or a reserve that takes space): the vfs wants one writer at a
@@ -314,6 +318,20 @@ static void seal_batch(oct_wal *wal, taken_batch *taken)
     taken->crc = header.header_crc;
 }
 
+/* Take back a batch whose writers are told that it failed; see the head. Best effort: the cause is
+ * reported, and a batch that stays is whole or torn, as any that was under way. */
+static void withdraw(const oct_wal *wal, uint64_t offset)
+{
+    const oct_vfs *vfs = wal->vfs;
+    const oct_batch_header nothing = { 0 };
+    uint32_t flags = OCT_OPEN_READ | OCT_OPEN_WRITE;
+    oct_file *file;
+    if (vfs->open(vfs->self, wal->path.text, flags, &file, NULL) != OCT_OK) return;
+    if (vfs->write(vfs->self, file, offset, &nothing, sizeof nothing, NULL) == OCT_OK)
+        (void)vfs->sync(vfs->self, file, NULL);
+    vfs->close(vfs->self, file);
+}
+
 /* Write and sync what is pending, for everybody. Mutex held on entry and on return. */
 static oct_status lead(oct_wal *wal, oct_error *error)
 {
@@ -326,6 +344,7 @@ static oct_status lead(oct_wal *wal, oct_error *error)
                         wal->writing.bytes, &cause));
     if (wal->options.sync) TRY(wal->vfs->sync(wal->vfs->self, wal->file, &cause));
 done:
+    if (status != OCT_OK) withdraw(wal, taken.offset);
     busy_end(wal);
     oct_buf_clear(&wal->writing);
     trim(wal);

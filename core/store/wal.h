@@ -73,7 +73,8 @@ uint64_t oct_wal_append(oct_wal *wal, const void *record, size_t bytes);
 /* Return when every record up to `sequence` is durable (or handed over, without sync). The first
  * caller writes and syncs for all that are waiting; the lock is not held meanwhile. A failed write
  * or sync is final: this and every later reserve and commit answer READONLY or the cause, and the
- * collection must be reopened from the log. */
+ * collection must be reopened from the log. What was not acknowledged is then taken out of the
+ * file; only where that fails too, the next open may find it. */
 OCT_MUST_CHECK oct_status oct_wal_commit(oct_wal *wal, uint64_t sequence, oct_error *error);
 
 /* Commit everything and sync, with or without options.sync: the last thing done to a log before

@@ -596,19 +596,28 @@ static oct_status disk_list(void *self, const char *directory,
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* The root itself may be a symbolic link. */
+static int root_open_retrying(const char *root)
+{
+    int descriptor;
+    do {
+        descriptor = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    } while (descriptor < 0 && errno == EINTR);
+    return descriptor;
+}
+
 /* Open the root, making it (durably) when it is missing. */
 static oct_status root_open(const char *root, int *out, oct_error *error)
 {
-    const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-    *out = open(root, flags);
+    *out = root_open_retrying(root);
     if (*out >= 0) return OCT_OK;
     if (errno != ENOENT) return fail_errno(error, errno, "open the directory", root);
     if (mkdir(root, DIRECTORY_MODE) != 0 && errno != EEXIST)
         return fail_errno(error, errno, "make the directory", root);
-    *out = open(root, flags);
+    *out = root_open_retrying(root);
     if (*out < 0) return fail_errno(error, errno, "open the directory", root);
     if (!HAVE_DIRECTORY_SYNC) return OCT_OK;
-    int parent = openat(*out, "..", flags);
+    int parent = open_retrying(*out, "..", O_RDONLY | O_DIRECTORY);
     int code = parent < 0 ? errno : flush_retrying(fsync, parent);
     descriptor_close(parent);
     if (code == 0) return OCT_OK;

@@ -4,6 +4,7 @@
 import { OctantClient } from './client.js';
 import type { CoreOptions } from './core.js';
 import { connect, type BrowserStorage } from './rpc.js';
+import type { Connection } from './session.js';
 
 export { OctantClient } from './client.js';
 export { OctantError, type StatusName } from './errors.js';
@@ -22,15 +23,20 @@ export interface OpenOptions extends CoreOptions {
   wasmModule?: WebAssembly.Module;
 }
 
-/**
- * Open a database, which is made when there is none. One tab has it at a time: in another this
- * rejects with LOCKED.
- */
-export async function open(options: OpenOptions): Promise<OctantClient> {
+/** The database below a client: requests and replies as text. */
+export async function openConnection(options: OpenOptions): Promise<Connection> {
   const { storage, name = 'default', worker, wasmUrl, wasmModule, ...core } = options;
   const wasm = wasmModule ?? (wasmUrl === undefined ? null : new URL(wasmUrl, location.href).href);
   const own = worker === undefined;
   const used = worker
     ?? new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'octant' });
-  return new OctantClient(await connect(used, own, { storage, name, wasm, ...core }));
+  return connect(used, own, { storage, name, wasm, ...core });
+}
+
+/**
+ * Open a database, which is made when there is none. One tab has it at a time: in another this
+ * rejects with LOCKED.
+ */
+export async function open(options: OpenOptions): Promise<OctantClient> {
+  return new OctantClient(await openConnection(options));
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // page.mjs - what run.mjs calls in the page, as window.tests. Each function opens what it needs
-// and closes it; each throws, or returns plain values that run.mjs judges.
-import { open } from '/js/dist/index.js';
+// and closes it; each throws, or returns plain values that run.mjs judges. The functions of the
+// door (tests/run/doors/browser.mjs) are three, between whose calls a database stays open.
+import { open, openConnection } from '/js/dist/index.js';
+import { refusedWrites, tornCommits } from './idb_faults.mjs';
 
 const SIZE = 32;
 
@@ -163,6 +165,19 @@ function conformance(kind) {
   }).finally(() => worker.terminate());
 }
 
+let connection = null;
+
+async function openDoor(storage, name) {
+  connection = await openConnection({ storage, name });
+}
+
+async function callDoor(verb, path, body) {
+  const { http, text } = await connection.call(verb, path, body, null);
+  return { http, text };
+}
+
+const closeDoor = () => connection.close();
+
 /** What may this page do? Asked while it loads, because run.mjs itself is allowed to evaluate. */
 function lookAround() {
   let evaluates = true;
@@ -179,5 +194,5 @@ const surroundings = () => seen;
 
 window.tests = {
   mainJob, check, hold, tryOpen, manyFiles, fillUp, writeForEver, afterKill, conformance,
-  surroundings,
+  surroundings, tornCommits, refusedWrites, openDoor, callDoor, closeDoor,
 };

@@ -2,26 +2,19 @@
 // run.mjs - the package in a real Chromium: `node tests/browser/run.mjs`.
 //
 // Goal: the main job works on OPFS and on IndexedDB, nothing acknowledged is lost by a reload, a
-// restart of the browser or a killed renderer, another tab is refused, both storages keep the
-// contract of octant/vfs.h, and what vite builds works. Method: a profile on disk in a temporary
-// directory, an ordinary static server, tests/browser/page.mjs in the page. Needs js/dist and the
-// modules of CMake's preset wasm; $OCTANT_CHROMIUM may name another browser.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+// restart of the browser, a killed renderer or a full medium, another tab is refused, both storages
+// keep the contract of octant/vfs.h, and what vite builds works. Method: a profile on disk in a
+// temporary directory, an ordinary static server, tests/browser/page.mjs in the page. Needs js/dist
+// and the modules of CMake's preset wasm; $OCTANT_CHROMIUM may name another browser.
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
-import { CONFORMANCE } from '../js/support.mjs';
+import { launch, openPage, prepare, run } from './chromium.mjs';
 import { buildExample } from './vite.mjs';
 import { serve } from './server.mjs';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const STORAGES = ['opfs', 'indexeddb'];
 const POINTS = 4000;
 const ROOM_BYTES = 20 << 20; // until the medium is full
 const KILL_AFTER = 400; // acknowledged points
-const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 let passed = 0;
 let failed = 0;
@@ -41,31 +34,6 @@ async function check(name, action) {
 function expect(actual, expected, what) {
   if (actual !== expected) throw new Error(`${what}: ${actual}, expected ${expected}`);
 }
-
-async function launch(profile) {
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.OCTANT_CHROMIUM ?? '/usr/bin/chromium',
-    headless: true, args: ARGUMENTS,
-  });
-  context.setDefaultTimeout(120000);
-  return context;
-}
-
-async function openPage(context, url) {
-  const page = await context.newPage();
-  page.on('pageerror', (error) => console.log(`    page: ${error}`));
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') {
-      console.log(`    page: ${message.text()}`);
-    }
-  });
-  await page.goto(url);
-  await page.waitForFunction(() => window.tests !== undefined);
-  return page;
-}
-
-const run = (page, name, ...words) =>
-  page.evaluate(([test, args]) => window.tests[test](...args), [name, words]);
 
 /** Write until KILL_AFTER points are acknowledged, kill the renderer, and see what is left. */
 async function kill(context, url, storage) {
@@ -147,6 +115,20 @@ async function storageChecks(context, url, page, storage) {
     kill(context, url, storage));
 }
 
+/** Chromium does not hold IndexedDB to a quota set as in fillUp; so the page makes it fail. */
+async function refusalChecks(page, kind) {
+  await check(`a commit of indexeddb whose put is ${kind} changes nothing`, async () => {
+    const puts = await run(page, 'tornCommits', kind);
+    if (puts < 4) throw new Error(`only ${puts} puts to fail at`);
+    return `at each of ${puts} puts`;
+  });
+  await check(`indexeddb loses nothing when it is full: ${kind}`, async () => {
+    const { acknowledged, refused } = await run(page, 'refusedWrites', kind);
+    if (refused < 4) throw new Error(`only ${refused} writes were refused`);
+    return `${acknowledged} acknowledged, ${refused} writes refused`;
+  });
+}
+
 async function viteChecks(context, directory) {
   await check('a vite build contains the hashed module and works', async () => {
     const assets = await buildExample(directory);
@@ -166,9 +148,7 @@ async function viteChecks(context, directory) {
   });
 }
 
-const profile = mkdtempSync(join(tmpdir(), 'octant-browser-'));
-const server = await serve({ '': ROOT, conformance: CONFORMANCE });
-const url = `${server.origin}/tests/browser/page.html`;
+const { profile, url, end } = await prepare();
 let context = await launch(profile);
 try {
   const page = await openPage(context, url);
@@ -178,9 +158,8 @@ try {
     expect(isolated, false, 'crossOriginIsolated');
   });
   for (const storage of STORAGES) await storageChecks(context, url, page, storage);
-  // Chromium does not hold IndexedDB to a quota set this way; failing commits of it are tested with
-  // a storage that fails on purpose, in tests/js/session.test.mjs.
   await check('opfs loses nothing when it is full', () => fillUp(context, url, 'opfs'));
+  for (const kind of ['thrown', 'aborted']) await refusalChecks(page, kind);
   await context.close();
   context = await launch(profile);
   const again = await openPage(context, url);
@@ -191,8 +170,7 @@ try {
   await viteChecks(context, join(profile, 'vite'));
 } finally {
   await context.close();
-  server.close();
-  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  end();
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

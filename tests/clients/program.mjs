@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // program.mjs - do the commands and the HTTP server of the native program do what --help says?
 //
-// Goal: what the behaviour corpus can't see: limits and headers of HTTP, exit codes, files to
-// import, two owners of a directory, and stopping. Method: run the program on small inputs;
-// everything expected is computed here.
+// Goal: what the behaviour corpus can't see: limits, headers and deadlines of HTTP, exit codes,
+// files to import, damaged files, two owners of a directory, and stopping. Method: run the program
+// on small inputs; everything expected is computed here.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { Agent, request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { open } from '../run/doors/rest.mjs';
 
@@ -69,6 +72,107 @@ async function withServer(directory, check) {
   } finally {
     await server.close();
   }
+}
+
+/** Run `check` with a server that was started with these options. */
+async function withOptions(directory, options, check) {
+  const port = await new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const found = server.address().port;
+      server.close(() => resolve(found));
+    });
+  });
+  const words = ['serve', '--data', directory, '--port', String(port), ...options];
+  const child = spawn(PROGRAM, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => { child.once('exit', resolve); });
+  try {
+    await new Promise((resolve, reject) => { // it prints one line when it is ready
+      child.stdout.once('data', resolve);
+      child.once('exit', () => reject(new Error('octant serve did not start')));
+    });
+    await check(port);
+  } finally {
+    child.kill('SIGTERM');
+  }
+  equal(await ended, 0);
+}
+
+const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+/** Send `first`, then the pieces, one each `ms`: what came back until the connection was closed by
+ * either side, and how many pieces were sent. `meanwhile` runs after each. */
+async function trickle(port, first, pieces, ms, meanwhile = () => {}) {
+  let text = '';
+  let closed = false;
+  const socket = connect(port, '127.0.0.1');
+  const end = new Promise((resolve) => { socket.once('close', resolve); });
+  end.then(() => { closed = true; });
+  socket.on('error', () => {}); // a reset is one way to be closed
+  socket.on('data', (chunk) => { text += chunk; });
+  socket.write(first);
+  let sent = 0;
+  for (; sent < pieces.length && !closed; sent++) {
+    await sleep(ms);
+    if (!closed) socket.write(pieces[sent]);
+    await meanwhile();
+  }
+  for (let i = 0; i < 500 && !closed && text === ''; i++) await sleep(10);
+  socket.end();
+  await Promise.race([end, sleep(5000)]);
+  socket.destroy();
+  return { text, sent, closed };
+}
+
+/** Change one byte of a copy of `file`, or shorten it to `at` bytes; the copy has the same name. */
+function damaged(file, at, cut = false) {
+  const folder = mkdtempSync(join(tmpdir(), 'octant-damaged-'));
+  for (const name of readdirSync(dirname(file))) {
+    const from = join(dirname(file), name);
+    if (statSync(from).isFile()) copyFileSync(from, join(folder, name));
+  }
+  const copy = join(folder, basename(file));
+  if (cut) {
+    truncateSync(copy, at);
+  } else {
+    const bytes = readFileSync(copy);
+    bytes[at] ^= 0x10;
+    writeFileSync(copy, bytes);
+  }
+  const found = { ...run(['inspect', '--json', copy]), text: run(['inspect', copy]) };
+  rmSync(folder, { recursive: true });
+  return { ...found, report: found.out ? JSON.parse(found.out) : null };
+}
+
+/** A database with two segments' worth of points, a graph, an index, dead points and a log. */
+function fillDatabase(directory) {
+  const data = join(directory, 'data');
+  const file = join(directory, 'p.jsonl');
+  const rows = Array.from({ length: 12000 }, (_, id) => JSON.stringify(
+    { id, vector: [id % 97, id % 89, id % 83, 1], payload: { w: `k${id % 7}` } }));
+  writeFileSync(file, rows.join('\n'));
+  call(data, 'PUT', '/collections/c?wait=true', {
+    vectors: { size: 4, distance: 'Dot', hnsw_config: { m: 8 } },
+    optimizers_config: { indexing_threshold: 1 },
+  });
+  call(data, 'PUT', '/collections/c/index?wait=true', { field_name: 'w', field_schema: 'keyword' });
+  equal(run(['import', file, '--collection', 'c', '--data', data]).code, 0);
+  call(data, 'POST', '/collections/c/points/delete?wait=true', { points: [11990, 11991] });
+  call(data, 'POST', '/collections/c/points/payload?wait=true',
+    { payload: { x: 1 }, points: [11992] });
+  const folder = join(data, readdirSync(data).find((name) => /^c[0-9a-f]{16}$/.test(name)));
+  const named = (start) => readdirSync(folder).filter((name) => name.startsWith(start))
+    .map((name) => join(folder, name));
+  return { data, folder, named };
+}
+
+/** What inspect says of a file that is as it should be. */
+function inspect(file) {
+  const { code, out, err } = run(['inspect', '--json', file]);
+  equal(code, 0, err + out);
+  const report = JSON.parse(out);
+  equal([report.file, report.verdict, report.findings, report.bytes],
+    [basename(file), 'ok', [], statSync(file).size]);
+  return report;
 }
 
 const halves = (values) => {
@@ -180,7 +284,7 @@ const TESTS = {
     assert.match(again.out, /already exists/);
     equal(run(['call', 'GET', ...data]).code, 2);
     equal(run(['nonsense']).code, 2);
-    for (const name of ['serve', 'call', 'import', 'check']) {
+    for (const name of ['serve', 'call', 'import', 'check', 'inspect']) {
       const help = run([name, '--help']);
       equal(help.code, 0);
       assert.match(help.out, new RegExp(`^usage: octant ${name}`));
@@ -232,6 +336,164 @@ const TESTS = {
     for (const words of fails) equal(load(...words).code, 1, words.join(' '));
     equal(run(['check', data]).code, 0);
     equal(run(['check', join(directory, 'none')]).code, 1);
+  },
+
+  async slow_requests_are_cut(directory) {
+    const options = ['--header-timeout-ms', '400', '--body-grace-ms', '400', '--body-rate', '1000'];
+    await withOptions(directory, options, async (port) => {
+      const others = async () => equal((await send(port, { path: '/readyz' })).http, 200);
+      const letters = 'x'.repeat(200).split('');
+      const slow = [
+        ['G', `ET /${letters.join('')} HTTP/1.1\r\n`.split('')],
+        ['GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ', letters],
+        ['POST /collections/c/points/count HTTP/1.1\r\nHost: localhost\r\n'
+          + 'Content-Length: 200\r\n\r\n', letters],
+        // The second request of a connection.
+        ['GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n', `GET /${letters.join('')}`.split('')],
+      ];
+      const ends = await Promise.all(slow.map(([first, pieces], i) =>
+        trickle(port, first, pieces, 100, i === 0 ? others : undefined)));
+      for (const [i, { text, sent, closed }] of ends.entries()) {
+        assert.ok(closed && sent < 200, `${i}: not closed after ${sent} bytes`);
+        assert.match(i === 3 ? text.replace(/^HTTP\/1.1 200 [^]*ready/, '') : text,
+          /^$|^HTTP\/1.1 408 /);
+      }
+      await others();
+    });
+  },
+
+  async patient_requests_pass(directory) {
+    const options = ['--header-timeout-ms', '60000', '--body-grace-ms', '300', '--body-rate', '20'];
+    await withOptions(directory, options, async (port) => {
+      const header = 'GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+      const head = await trickle(port, 'G', header.slice(1).match(/[^]{1,20}/g), 50);
+      assert.match(head.text, /^HTTP\/1.1 200 /);
+      const body = JSON.stringify({ ids: [1], x: 'y'.repeat(2000) }); // 4000 bytes a second
+      const first = 'POST /collections/none/points HTTP/1.1\r\nHost: localhost\r\n'
+        + `Connection: close\r\nContent-Length: ${body.length}\r\n\r\n`;
+      const slow = await trickle(port, first, body.match(/[^]{1,100}/g), 25);
+      assert.match(slow.text, /^HTTP\/1.1 404 /);
+    });
+  },
+
+  async a_busy_server_cuts_nobody(directory) {
+    const options = ['--threads', '1', '--header-timeout-ms', '200', '--body-grace-ms', '200'];
+    await withOptions(directory, options, async (port) => {
+      const put = (path, body) => send(port, { method: 'PUT', path }, JSON.stringify(body));
+      await put('/collections/c', { vectors: { size: 64, distance: 'Cosine' } });
+      const vector = Array.from({ length: 64 }, (_, i) => i / 7);
+      const points = Array.from({ length: 20000 }, (_, id) => ({ id, vector }));
+      const outcome = (reply) => reply.then(({ http }) => http, (problem) => problem);
+      const others = Array.from({ length: 3 },
+        () => outcome(put('/collections/c/points', { points })));
+      for (let i = 0; i < 40; i++) { // their bytes wait while the only thread is in the database
+        others.push(outcome(i % 2 ? send(port, { path: '/readyz' })
+          : send(port, { method: 'POST', path: '/collections/c/points/count' }, '{}')));
+        await sleep(10);
+      }
+      equal(await Promise.all(others), Array(43).fill(200));
+    });
+  },
+
+  async silent_connections_are_closed(directory) {
+    await withOptions(directory, ['--idle-timeout-ms', '1000'], async (port) => {
+      const request = 'GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n';
+      const silent = connect(port, '127.0.0.1');
+      const answered = connect(port, '127.0.0.1', () => answered.write(request));
+      const closed = [silent, answered].map((socket) => new Promise((resolve, reject) => {
+        socket.on('data', () => {});
+        socket.once('close', resolve);
+        setTimeout(() => reject(new Error('still open after 30 s')), 30000).unref();
+      }));
+      await Promise.all(closed);
+    });
+    equal(run(['serve', '--header-timeout-ms', '0']).code, 2);
+    equal(run(['serve', '--body-rate', '-1']).code, 2);
+  },
+
+  async inspect_describes_every_kind_of_file(directory) {
+    const { data, folder, named } = fillDatabase(directory);
+    const registry = inspect(join(data, 'registry.0'));
+    equal([registry.kind, registry.contents, registry.collections],
+      ['manifest', 'registry', [{ name: 'c', directory: basename(folder) }]]);
+    equal(inspect(join(data, 'owner')).kind, 'owner');
+    const manifest = inspect(join(folder, 'manifest.0'));
+    equal(manifest.slots.map((slot) => slot.state).sort(), ['current', 'previous']);
+    equal(manifest.config.vectors.size, 4);
+    equal(manifest.payload_indexes, [{ key: 'w', type: 'keyword', params: '' }]);
+    equal(manifest.segments.map((segment) => segment.file), named('s-').map((f) => basename(f)));
+    equal(manifest.logs, named('log-').map((file) => basename(file)));
+    const logs = named('log-').map(inspect);
+    const last = logs.at(-1);
+    equal([last.kind, last.end, last.torn_bytes, last.in_manifest], ['log', 'clean', 0, 'yes']);
+    equal([last.kinds.delete, last.kinds.set_payload], [1, 1]);
+    equal(last.records, last.last_sequence - last.first_sequence + 1);
+    equal(Object.values(last.kinds).reduce((a, b) => a + b), last.records);
+    equal(last.first_sequence, manifest.log_start);
+    const segments = named('s-').map(inspect);
+    assert.ok(segments.length >= 1);
+    for (const [i, segment] of segments.entries()) {
+      equal([segment.kind, segment.points], ['segment', manifest.segments[i].points]);
+      equal(segment.uuids + segment.numeric_ids, segment.points);
+      assert.ok(segment.sections.every((section) => section.checksum === 'ok'));
+      const [vector] = segment.vectors;
+      equal([vector.name, vector.size, vector.distance], ['', 4, 'Dot']);
+      equal([vector.points, vector.graph.m], [segment.points, 8]);
+      assert.ok(vector.graph.levels >= 2 && vector.graph.points === segment.points);
+      equal(segment.payload_indexes.map((index) => [index.key, index.entries]), [['w', 7]]);
+    }
+    const text = run(['inspect', named('s-')[0]]);
+    equal(text.code, 0);
+    assert.match(text.out, /^kind: segment\n/m);
+    assert.match(text.out, /^ {2}- name: graph, kind: 9, index: 0, offset: \d+, /m);
+    assert.match(text.out, /^verdict: ok\nfindings: none\n$/m);
+  },
+
+  async inspect_finds_damage(directory) {
+    const { data, folder, named } = fillDatabase(directory);
+    const find = (file, at, words, cut) => {
+      const { code, err, report, text } = damaged(file, at, cut);
+      equal([code, report?.verdict, text.code], [1, 'damaged', 1], `${file} ${at}: ${err}`);
+      assert.ok(report.findings.length > 0 && err.startsWith('octant: '));
+      assert.match(report.findings.join('\n'), words);
+      assert.match(text.out, /^verdict: damaged\nfindings:\n {2}- /m);
+      return report;
+    };
+    const [segment] = named('s-');
+    const bytes = statSync(segment).size;
+    const whole = inspect(segment);
+    const rows = whole.sections.find((section) => section.name === 'vectors');
+    const hit = find(segment, rows.offset + 70000, /block \d+ \(bytes \d+ to \d+\) is damaged/);
+    equal(hit.sections.filter((s) => s.checksum === 'damaged').map((s) => s.name), ['vectors']);
+    equal([hit.damaged_blocks, hit.points], [1, whole.points]);
+    find(segment, 3, /header is not a segment's/);
+    find(segment, bytes - 1, /trailer/);
+    find(segment, bytes - 100, /footer/);
+    find(segment, bytes - 1, /trailer/, true);
+    find(segment, 10, /can't be a container/, true);
+    const log = named('log-').at(-1);
+    const { valid_bytes: end } = inspect(log);
+    equal(find(log, 4096 + 70, /damaged at byte 4096/).damaged_at, 4096);
+    find(log, 20, /header is damaged/);
+    find(log, 4000, /can't be a log/, true);
+    const torn = damaged(log, end - 1); // the last batch: as a crash may leave it
+    equal([torn.code, torn.report.verdict, torn.report.end], [0, 'ok', 'torn']);
+    assert.ok(torn.report.valid_bytes < end && torn.report.torn_bytes > 0);
+    for (const name of ['manifest.0', 'manifest.1']) {
+      find(join(folder, name), 40, new RegExp(`${name}: the copy at byte 0 is damaged`));
+      find(join(folder, name), 5000, /two copies of pages/, true);
+    }
+    find(join(data, 'registry.1'), 4096 + 10, /registry.1: the copy at byte 4096 is damaged/);
+    const other = join(directory, 'other');
+    writeFileSync(other, 'not a database\n'.repeat(1000));
+    for (const [file, words] of [[other, /not a file of an Octant database/],
+      [join(directory, 'none'), /No such file/], [directory, /octant check takes directories/]]) {
+      const { code, out, err } = run(['inspect', file]);
+      equal([code, out], [1, ''], file);
+      assert.match(err, words);
+    }
+    for (const words of [[], [other, other], ['--yaml', other]])
+      equal(run(['inspect', ...words]).code, 2);
   },
 };
 

@@ -49,8 +49,8 @@ static void use(const fuzz_world *world)
     oct_status status = oct_manifest_read(world->vfs, PREFIX, &body, &generation, &error);
     if (status == OCT_OK && generation < UINT64_MAX) {
         const oct_str published = OCT_STR("what comes next");
-        ASSERT(oct_manifest_write(&test_alloc, world->vfs, PREFIX, generation + 1, published,
-                                  NULL) == OCT_OK);
+        oct_manifest_edition edition = { .generation = generation + 1, .body = published };
+        ASSERT(oct_manifest_write(&test_alloc, world->vfs, PREFIX, &edition, NULL) == OCT_OK);
         ASSERT(oct_manifest_read(world->vfs, PREFIX, &body, &next, NULL) == OCT_OK);
         ASSERT(next == generation + 1);
         ASSERT(body.bytes == published.bytes && memcmp(body.at, published.at, body.bytes) == 0);

@@ -21,9 +21,14 @@ const preset = (name, areas) =>
 const BUILD_JS = 'cmake --preset wasm && ' +
   'cmake --build --preset wasm -j 2 --target octant-wasm octant-conformance && npm run build:js';
 
+/** Build the native program. */
+const BUILD_PROGRAM = 'cmake --preset release && ' +
+  'cmake --build --preset release -j 2 --target octant';
+
 const SUITES = [
   ['tidy', 'python3 tests/tidy.py', 'are the rules of the code base kept?'],
   ['tidy-self', 'python3 tests/tidy.py --self-test', 'does each of those rules fire?'],
+  ['format', 'node tests/run/format.mjs', 'is C laid out as .clang-format says?'],
   ['unit', preset('release', 'unit|vfs'), 'does each module do what its header says? (gcc)'],
   ['unit-asan', preset('asan', 'unit|vfs'), 'and without a memory error? (clang-19)'],
   ['tsan', 'cmake --preset tsan && cmake --build --preset tsan -j 2 && ' +
@@ -31,6 +36,8 @@ const SUITES = [
     'and without a race? (clang-19)'],
   ['unit-wasi', preset('wasi', 'unit|vfs'), 'and on wasm32 with WASI? (wasmtime)'],
   ['unit-wasm', preset('wasm', 'unit'), 'and as Emscripten builds it? (Node)'],
+  ['unit-neon', 'cmake --preset neon && cmake --build --preset neon -j 2 && ' +
+    'ctest --preset neon --verbose', 'are scores and graphs the same bits on aarch64? (qemu)'],
   ['python-client', '"$OCTANT_PYTHON" tests/clients/python_client.py', 'does qdrant-client work?'],
   ['library', 'cmake --preset release && cmake --build --preset release -j 2 --target ' +
     'octant-shared && "$OCTANT_PYTHON" tests/clients/library.py', 'does liboctant.so work alone?'],
@@ -39,7 +46,10 @@ const SUITES = [
   ['js', `${BUILD_JS} && node --test --test-reporter=./tests/js/reporter.mjs tests/js/`,
     'does the npm package do what it says? (Node)'],
   ['cases', 'cmake --preset wasi && cmake --build --preset wasi -j 2 --target octant-wasi && ' +
-    `${BUILD_JS} && node tests/run/cases.mjs`, 'is behaviour the same through every door?'],
+    `${BUILD_PROGRAM} && ${BUILD_JS} && node tests/run/cases.mjs`,
+    'is behaviour the same through every door?'],
+  ['owners', `${BUILD_PROGRAM} && ${BUILD_JS} && node tests/run/owners.mjs`,
+    'has a directory one owner, the program or Node?'],
   ['sim', preset('release', 'sim'), 'is every acknowledged point there after any crash or fault?'],
   ['sim-asan', 'cmake --preset asan && cmake --build --preset asan -j 2 && ' +
     "ctest --preset asan --verbose -R '^(oom/|sim/db_(model|fault|kill))'",

@@ -11,6 +11,7 @@
 
 #include "unit/store_fixture.h"
 #include "vfs/vfs_crash.h"
+#include "vfs/vfs_fault.h"
 
 #define PREFIX "c/manifest"
 #define SEGMENT "c/1.seg"
@@ -379,8 +380,9 @@ static oct_status publish(const fixture *world, const oct_vfs *vfs, uint64_t gen
     static uint8_t body[12000];
     size_t bytes = manifest_bytes(generation);
     record_fill(generation, body, bytes);
-    return oct_manifest_write(world->alloc, vfs, PREFIX, generation,
-                              (oct_str){ (const char *)body, bytes }, NULL);
+    oct_manifest_edition edition = { .generation = generation,
+                                     .body = { (const char *)body, bytes } };
+    return oct_manifest_write(world->alloc, vfs, PREFIX, &edition, NULL);
 }
 
 /* The current generation plus 1; 0 for none yet. */
@@ -436,6 +438,49 @@ TEST(manifest_survives_every_cut)
         oct_vfs_crash_destroy(crash);
         CHECK(fixture_deinit(&world));
     }
+    meter_end(&meter);
+}
+
+/* A first write that fails anywhere is undone, and done again: no cut finds damage. */
+static bool first_write_fails(fixture *world, const oct_fault_plan *plan, state_meter *meter)
+{
+    oct_vfs_crash *crash;
+    oct_vfs_fault *fault;
+    publications book = { .world = world };
+    oct_crash_options options = worlds[0];
+    options.random_states = 40;
+    CHECK_OR(false, oct_vfs_crash_create(&test_alloc, &options, NULL, &crash, NULL) == OCT_OK);
+    CHECK_OR(false, oct_vfs_fault_create(&test_alloc, oct_vfs_crash_vfs(crash), &fault, NULL) ==
+                        OCT_OK);
+    oct_vfs_fault_plan(fault, plan);
+    bool reached = publish(world, oct_vfs_fault_vfs(fault), 0) != OCT_OK;
+    oct_vfs_fault_plan(fault, NULL);
+    for (uint64_t g = 0; g < GENERATIONS; g++) {
+        CHECK_OR(false, publish(world, oct_vfs_fault_vfs(fault), g) == OCT_OK);
+        book.done_at[g] = oct_vfs_crash_operations(crash);
+        if (g + 1 < GENERATIONS) book.begun_at[g + 1] = book.done_at[g];
+    }
+    for_each_disk(crash, meter, check_manifest_disk, &book);
+    oct_vfs_fault_destroy(fault);
+    oct_vfs_crash_destroy(crash);
+    return reached;
+}
+
+TEST(a_first_manifest_that_fails_survives_every_cut)
+{
+    state_meter meter = meter_begin();
+    fixture world;
+    CHECK(fixture_init(&world));
+    for (uint32_t effect = 0; effect <= OCT_FAULT_ALL_DONE; effect++)
+        for (uint32_t lasting = 0; lasting < 2; lasting++)
+            for (uint64_t k = 1, more = 1; more && !test_failed; k++) {
+                oct_fault_plan plan = { .fail_at = k, .status = OCT_IO, .seed = k,
+                                        .methods = OCT_FAULT_CHANGES,
+                                        .effect = (oct_fault_effect)effect,
+                                        .from_then_on = lasting == 1 };
+                more = first_write_fails(&world, &plan, &meter);
+            }
+    CHECK(fixture_deinit(&world));
     meter_end(&meter);
 }
 
@@ -528,4 +573,5 @@ TEST(container_survives_every_cut)
 }
 
 TEST_MAIN(log_survives_every_cut, unsynced_log_keeps_a_prefix, a_kill_and_then_a_cut,
-          manifest_survives_every_cut, container_survives_every_cut)
+          manifest_survives_every_cut,
+          a_first_manifest_that_fails_survives_every_cut, container_survives_every_cut)

@@ -83,13 +83,27 @@ static bool same_as_rule(const oct_kernels *kernels, const float *a, const float
     return true;
 }
 
+static void call_x4(const oct_kernels *kernels, operation what, const float *a,
+                    const float *const b[4], size_t n, float out[4])
+{
+    if (what == DOT) kernels->dot_f32_x4(a, b, n, out);
+    else if (what == L2) kernels->l2_f32_x4(a, b, n, out);
+    else kernels->l1_f32_x4(a, b, n, out);
+}
+
 static bool four_same_as_one(const oct_kernels *kernels, const float *a, const float *const b[4],
                              size_t n)
 {
-    float out[4];
-    kernels->dot_f32_x4(a, b, n, out);
-    for (int r = 0; r < 4; r++) {
-        if (to_bits(out[r]) != to_bits(kernels->dot_f32(a, b[r], n))) return false;
+    for (int what = 0; what < OPERATIONS; what++) {
+        float out[4];
+        call_x4(kernels, (operation)what, a, b, n, out);
+        for (int r = 0; r < 4; r++) {
+            float want = call(kernels, (operation)what, a, b[r], n);
+            if (to_bits(out[r]) == to_bits(want)) continue;
+            printf("%s operation %d, row %d of four, %zu dimensions: %a, expected %a\n",
+                   kernels->name, what, r, n, (double)out[r], (double)want);
+            return false;
+        }
     }
     return true;
 }
@@ -164,6 +178,11 @@ TEST(sums_are_never_nan)
         CHECK(tables[t]->dot_f32(a, b, 2) == -INFINITY);
         CHECK(tables[t]->l2_f32(a, b, 40) == INFINITY);
         CHECK(tables[t]->l1_f32(a, b, 40) == INFINITY);
+        const float *const rows[4] = { a, b, b + 1, a + 1 };
+        float out[4];
+        tables[t]->dot_f32_x4(a, rows, 39, out);
+        CHECK(out[0] == INFINITY && out[1] == -INFINITY);
+        CHECK(out[2] == -INFINITY && out[3] == INFINITY);
         CHECK(to_bits(tables[t]->dot_f32(a, b, 0)) == 0);
         CHECK(to_bits(tables[t]->l2_f32(a, b, 0)) == 0);
     }

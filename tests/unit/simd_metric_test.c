@@ -27,6 +27,22 @@ TEST(similarity_and_score)
     CHECK(!oct_metric_descending(OCT_METRIC_MANHATTAN));
 }
 
+TEST(four_at_once_are_what_four_calls_give)
+{
+    enum { DIM = 45 };
+    float vectors[5][DIM];
+    for (int i = 0; i < 5 * DIM; i++) vectors[i / DIM][i % DIM] = test_random_float();
+    memcpy(vectors[4], vectors[0], sizeof vectors[4]); /* a distance of +0 */
+    const float *const rows[4] = { vectors[1], vectors[2], vectors[3], vectors[4] };
+    for (int m = 0; m < OCT_METRIC_COUNT; m++) {
+        float four[4], one[4];
+        oct_metric_similarity_x4(best(), (oct_metric)m, vectors[0], rows, DIM, four);
+        for (int r = 0; r < 4; r++)
+            one[r] = oct_metric_similarity(best(), (oct_metric)m, vectors[0], rows[r], DIM);
+        CHECK(memcmp(four, one, sizeof one) == 0);
+    }
+}
+
 TEST(distance_to_itself_is_plus_zero)
 {
     const float a[3] = { 1, 2, 3 };
@@ -146,6 +162,7 @@ TEST(other_metrics_are_not_preprocessed)
     }
 }
 
-TEST_MAIN(similarity_and_score, distance_to_itself_is_plus_zero, threshold_is_exact,
+TEST_MAIN(similarity_and_score, four_at_once_are_what_four_calls_give,
+          distance_to_itself_is_plus_zero, threshold_is_exact,
           threshold_edges, cosine_normalises, cosine_leaves_zero_and_normalised_alone,
           cosine_of_random_vectors, other_metrics_are_not_preprocessed)

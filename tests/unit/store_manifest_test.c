@@ -23,8 +23,9 @@ static oct_status publish(const fixture *world, uint64_t generation)
     static uint8_t body[20000];
     size_t bytes = body_bytes(generation);
     record_fill(generation, body, bytes);
-    return oct_manifest_write(world->alloc, world->vfs, PREFIX, generation,
-                              (oct_str){ (const char *)body, bytes }, NULL);
+    oct_manifest_edition edition = { .generation = generation,
+                                     .body = { (const char *)body, bytes } };
+    return oct_manifest_write(world->alloc, world->vfs, PREFIX, &edition, NULL);
 }
 
 /* Read; *generation is what came. False when status is OK and the body is not that generation's,
@@ -108,13 +109,13 @@ TEST(refusals)
     CHECK(fixture_init(&world));
     memset(prefix, 'p', sizeof prefix);
     prefix[sizeof prefix - 1] = '\0'; /* with ".0" one byte too long */
-    CHECK(oct_manifest_write(world.alloc, world.vfs, prefix, 0, OCT_STR("x"), NULL) ==
-          OCT_BAD_INPUT);
+    oct_manifest_edition small = { .body = OCT_STR("x") };
+    oct_manifest_edition large = { .body = { prefix, OCT_MANIFEST_BYTES_MAX + 1 } };
+    CHECK(oct_manifest_write(world.alloc, world.vfs, prefix, &small, NULL) == OCT_BAD_INPUT);
     CHECK(oct_manifest_remove(world.vfs, prefix, NULL) == OCT_BAD_INPUT);
     oct_buf_init(&body, world.alloc, OCT_MANIFEST_BYTES_MAX);
     CHECK(oct_manifest_read(world.vfs, prefix, &body, &generation, NULL) == OCT_BAD_INPUT);
-    CHECK(oct_manifest_write(world.alloc, world.vfs, PREFIX, 0,
-                             (oct_str){ prefix, OCT_MANIFEST_BYTES_MAX + 1 }, NULL) == OCT_LIMIT);
+    CHECK(oct_manifest_write(world.alloc, world.vfs, PREFIX, &large, NULL) == OCT_LIMIT);
     CHECK_EQ_U64(file_size(world.vfs, slots[0]), UINT64_MAX);
     oct_buf_deinit(&body);
     CHECK(fixture_deinit(&world));
@@ -130,8 +131,8 @@ TEST(the_largest_body_fits)
     memset(text, 'm', OCT_MANIFEST_BYTES_MAX);
     CHECK(fixture_init(&world));
     oct_buf_init(&body, world.alloc, OCT_MANIFEST_BYTES_MAX);
-    CHECK(oct_manifest_write(world.alloc, world.vfs, PREFIX, 0,
-                             (oct_str){ text, OCT_MANIFEST_BYTES_MAX }, NULL) == OCT_OK);
+    oct_manifest_edition edition = { .body = { text, OCT_MANIFEST_BYTES_MAX } };
+    CHECK(oct_manifest_write(world.alloc, world.vfs, PREFIX, &edition, NULL) == OCT_OK);
     CHECK(oct_manifest_read(world.vfs, PREFIX, &body, &generation, NULL) == OCT_OK);
     CHECK(body.bytes == OCT_MANIFEST_BYTES_MAX && memcmp(body.at, text, body.bytes) == 0);
     oct_buf_deinit(&body);

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -17,9 +18,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-/* ---- system calls that misbehave on demand ------------------------------------------------- */
+/* ---- system calls that misbehave on demand --------------------------------------------------- */
 
 static struct flaky {
     uint64_t calls;     /* that could fail */
@@ -157,6 +159,7 @@ static struct dirent *flaky_readdir(DIR *stream) { return fails(false) ? NULL : 
 #undef unlinkat
 #undef fstat
 
+#include "base/sync.h"
 #include "conformance.h"
 #include "test_alloc.h"
 #include "test_directory.h"
@@ -250,6 +253,79 @@ TEST(interrupted_and_short_calls_are_invisible)
     CHECK(bad == 0);
 }
 
+/* ---- signals --------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t signals;
+
+static void on_signal(int number)
+{
+    (void)number;
+    signals++;
+}
+
+typedef struct pest {
+    pthread_t target;
+    oct_atomic_u64 stop;
+} pest;
+
+/* Interrupt the target again and again. */
+static void *disturb(void *arg)
+{
+    pest *me = arg;
+    const struct timespec pause = { .tv_nsec = 20000 };
+    while (!oct_atomic_load(&me->stop)) {
+        (void)pthread_kill(me->target, SIGUSR1);
+        (void)nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+/* Write, sync and read back a file that takes the kernel a while; the number of rounds that came
+ * back whole. */
+static unsigned large_rounds(unsigned rounds)
+{
+    enum { BYTES = 8 << 20 };
+    unsigned good = 0;
+    oct_file *file;
+    uint8_t *bytes = malloc(2 * BYTES);
+    if (!bytes) return 0;
+    for (unsigned i = 0; i < rounds && open_at("large", RWC, &file) == OCT_OK; i++) {
+        memset(bytes, (int)i + 1, BYTES);
+        memset(bytes + BYTES, 0, BYTES);
+        good += vfs_->write(vfs_->self, file, 0, bytes, BYTES, NULL) == OCT_OK &&
+                sync_file(file) == OCT_OK &&
+                vfs_->read(vfs_->self, file, 0, bytes + BYTES, BYTES, NULL) == OCT_OK &&
+                memcmp(bytes, bytes + BYTES, BYTES) == 0;
+        vfs_->close(vfs_->self, file);
+    }
+    free(bytes);
+    return remove_at("large") == OCT_OK ? good : 0;
+}
+
+TEST(signals_without_restart_are_invisible)
+{
+    enum { ROUNDS = 12 };
+    struct sigaction action = { .sa_handler = on_signal }, before; /* not SA_RESTART */
+    pest me = { .target = pthread_self() };
+    pthread_t thread;
+    begin();
+    signals = 0;
+    CHECK(sigaction(SIGUSR1, &action, &before) == 0);
+    CHECK(pthread_create(&thread, NULL, disturb, &me) == 0);
+    int bad = oct_vfs_conformance(vfs_, NULL, "posix, with signals", NULL);
+    unsigned good = large_rounds(ROUNDS);
+    oct_atomic_store(&me.stop, 1);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(sigaction(SIGUSR1, &before, NULL) == 0);
+    end();
+    printf("  %d signals\n", (int)signals);
+    CHECK(bad == 0);
+    CHECK_EQ_U64(good, ROUNDS);
+    CHECK(signals > 20);
+}
+
+/* ---- every call, every allocation ------------------------------------------------------------ */
+
 /* Everything the vfs can do, on two files; the first failure ends it. */
 static oct_status script(void)
 {
@@ -321,6 +397,35 @@ TEST(every_call_may_fail_once_with_any_error)
     CHECK(failures > 200);
     CHECK(remove_at("kept/file") == OCT_OK);
     end();
+}
+
+TEST(any_allocation_may_fail)
+{
+    uint64_t failures = 0;
+    CHECK(test_directory_make(&directory_));
+    flaky = (struct flaky){ .calls = 0 };
+    int free_before = lowest_descriptor();
+    for (uint64_t k = 1;; k++) {
+        oct_counting_alloc counting;
+        oct_counting_alloc_init(&counting, &test_alloc, 0);
+        counting.fail_at = k;
+        oct_status status = oct_vfs_posix_create(&counting.alloc, directory_.path, &vfs_, NULL);
+        if (status == OCT_OK) {
+            status = script();
+            CHECK(status == OCT_OK || status == OCT_NOMEM);
+            counting.fail_at = 0;
+            clean_up();
+            CHECK(script() == OCT_OK);
+            oct_vfs_posix_destroy(vfs_);
+        }
+        CHECK_EQ_U64(oct_atomic_load(&counting.bytes), 0);
+        CHECK_EQ_I64(lowest_descriptor(), free_before);
+        if (status == OCT_OK) break;
+        CHECK(status == OCT_NOMEM);
+        failures++;
+    }
+    CHECK(failures >= 3);
+    CHECK(test_directory_remove(&directory_));
 }
 
 TEST(a_write_that_writes_nothing_is_an_error_not_a_loop)
@@ -521,7 +626,8 @@ TEST(the_lock_holds_between_processes_and_ends_with_its_owner)
     end();
 }
 
-TEST_MAIN(interrupted_and_short_calls_are_invisible, every_call_may_fail_once_with_any_error,
+TEST_MAIN(interrupted_and_short_calls_are_invisible, signals_without_restart_are_invisible,
+          every_call_may_fail_once_with_any_error, any_allocation_may_fail,
           a_write_that_writes_nothing_is_an_error_not_a_loop,
           a_full_disk_fails_in_the_middle_of_a_write, a_failed_sync_is_final_for_its_handle,
           a_sync_covers_names_once_and_again_after_they_changed,

@@ -118,6 +118,18 @@ OCT_API OCT_MUST_CHECK oct_status oct_maintain(oct_db *db, uint32_t budget_ms, b
 OCT_API OCT_MUST_CHECK oct_status oct_check(oct_db *db, void (*report)(void *arg, const char *line),
                                             void *arg, oct_error *error);
 
+/* Describe one file of a database directory, damaged or not: a slot of the registry or of a
+ * collection's manifest (both slots are looked at), a log, a segment. `path` is one of host->vfs;
+ * of the host only alloc and vfs are used, and nothing is written. Calls report(arg, json) once
+ * with a JSON object that lives during the call: file, kind, bytes, what the kind has, "verdict"
+ * ("ok", "damaged" or "newer version") and "findings" (sentences). Then returns OK, or CORRUPT or
+ * UNSUPPORTED for those verdicts, with the worst finding in *error. Without a report: BAD_INPUT
+ * (not a file of a database), NOT_FOUND, IO, NOMEM, LIMIT (larger than this machine can
+ * address). */
+OCT_API OCT_MUST_CHECK oct_status oct_inspect(const oct_host *host, const char *path,
+                                              void (*report)(void *arg, oct_str json), void *arg,
+                                              oct_error *error);
+
 /* "0.1.0", and the Qdrant version whose API this speaks. */
 OCT_API const char *oct_version(void);
 OCT_API const char *oct_qdrant_version(void);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // files.ts - names, handles and locks for storages that have no file system of their own: memory,
-// IndexedDB and the pool of OPFS. The bytes of each file are a Content, which is all that differs.
+// IndexedDB and the pool of OPFS. The bytes of each file are a Content, which is all that differs;
+// a storage that must know when names change extends FilesStorage.
 import { OctantError } from '../errors.js';
-import { missing, OPEN } from './storage.js';
+import { missing, OPEN, type Storage } from './storage.js';
 
 /** The bytes of one file. */
 export interface Content {
@@ -153,5 +154,62 @@ export class Files<C extends Content> {
       names.add(second === undefined ? first! : `${first}/`);
     }
     return [...names];
+  }
+}
+
+/** The calls of a Storage that are about files, over a table of them. */
+export abstract class FilesStorage<C extends Content> implements Storage {
+  protected readonly files = new Files<C>((path) => this.create(path),
+    () => { this.renamed = true; });
+  /** Did a name come, go or move since this was last made false? */
+  protected renamed = false;
+  abstract readonly caps: number;
+  abstract readonly dirty: boolean;
+  abstract readonly starved: boolean;
+
+  /** The content of a new file. */
+  protected abstract create(path: string): C;
+  abstract prepare(): Promise<void>;
+  abstract commit(): Promise<void>;
+  abstract shutdown(): Promise<void>;
+
+  open(path: string, flags: number): number {
+    return this.files.open(path, flags);
+  }
+
+  close(handle: number): void {
+    this.files.close(handle);
+  }
+
+  size(handle: number): number {
+    return this.files.content(handle).size();
+  }
+
+  read(handle: number, offset: number, target: Uint8Array): number {
+    return this.files.content(handle).read(offset, target);
+  }
+
+  write(handle: number, offset: number, source: Uint8Array): void {
+    this.files.content(handle).write(offset, source);
+  }
+
+  truncate(handle: number, bytes: number): void {
+    this.files.content(handle).truncate(bytes);
+  }
+
+  sync(handle: number): void {
+    this.files.content(handle).sync();
+  }
+
+  remove(path: string): void {
+    this.files.remove(path);
+  }
+
+  rename(from: string, to: string): void {
+    this.files.rename(from, to);
+  }
+
+  list(directory: string): string[] {
+    return this.files.list(directory);
   }
 }

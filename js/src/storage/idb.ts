@@ -7,7 +7,7 @@
 // given only after its "complete". The files of a database must fit in memory; larger ones belong
 // in OPFS.
 import { OctantError } from '../errors.js';
-import { Files } from './files.js';
+import { FilesStorage } from './files.js';
 import { MemoryContent } from './memory.js';
 import { CAP, type Storage } from './storage.js';
 
@@ -74,20 +74,22 @@ function connect(name: string): Promise<IDBDatabase> {
 /** The range of all blocks of a file from the given one on. */
 const blocksFrom = (id: number, index: number) => IDBKeyRange.bound([id, index], [id, Infinity]);
 
-class IdbStorage implements Storage {
+class IdbStorage extends FilesStorage<BlockContent> {
   readonly caps = CAP.WRITE | CAP.RENAME | CAP.LOCK | CAP.DEFERRED;
   readonly starved = false;
   readonly #database: IDBDatabase;
-  readonly #files: Files<BlockContent>;
   readonly #removedIds = new Set<number>();
-  #renamed = false;
   #storedPaths = new Set<string>();
   #nextId = 1;
 
   constructor(database: IDBDatabase) {
+    super();
     this.#database = database;
-    this.#files = new Files(() => this.#make(this.#nextId++), () => { this.#renamed = true; });
     database.onversionchange = () => database.close(); // somebody deletes it: let them
+  }
+
+  protected override create(): BlockContent {
+    return this.#make(this.#nextId++);
   }
 
   #make(id: number): BlockContent {
@@ -113,38 +115,47 @@ class IdbStorage implements Storage {
         if (offset < size) content.write(offset, values[k]!.subarray(0, size - offset));
       });
       content.settle();
-      this.#files.adopt(String(path), content);
+      this.files.adopt(String(path), content);
       this.#nextId = Math.max(this.#nextId, id + 1);
     }));
     this.#storedPaths = new Set(paths.map(String));
   }
 
   get dirty(): boolean {
-    if (this.#renamed || this.#removedIds.size > 0) return true;
-    for (const [, content] of this.#files.named()) if (content.changed) return true;
+    if (this.renamed || this.#removedIds.size > 0) return true;
+    for (const [, content] of this.files.named()) if (content.changed) return true;
     return false;
   }
 
   async commit(): Promise<void> {
     const transaction = this.#database.transaction(STORES, 'readwrite', { durability: 'strict' });
     const finished = completed(transaction);
+    const paths = new Set([...this.files.named()].map(([path]) => path));
+    try {
+      this.#putChanges(transaction, paths);
+    } catch (thrown) {
+      transaction.abort(); // left alone, it would make durable what it has got so far
+      await finished.catch(() => {});
+      throw thrown;
+    }
+    await finished;
+    for (const [, content] of this.files.named()) content.settle();
+    this.#storedPaths = paths;
+    this.#removedIds.clear();
+    this.renamed = false;
+  }
+
+  #putChanges(transaction: IDBTransaction, paths: Set<string>): void {
     const files = transaction.objectStore('files');
     const blocks = transaction.objectStore('blocks');
-    const named = [...this.#files.named()];
-    for (const [path, content] of named) {
+    for (const [path, content] of this.files.named()) {
       if (content.changed) this.#putBlocks(blocks, content);
-      if (content.changed || this.#renamed) {
+      if (content.changed || this.renamed) {
         files.put({ id: content.id, size: content.size() } satisfies FileRecord, path);
       }
     }
-    const paths = new Set(named.map(([path]) => path));
     for (const path of this.#storedPaths) if (!paths.has(path)) files.delete(path);
     for (const id of this.#removedIds) blocks.delete(blocksFrom(id, 0));
-    await finished;
-    for (const [, content] of named) content.settle();
-    this.#storedPaths = paths;
-    this.#removedIds.clear();
-    this.#renamed = false;
   }
 
   #putBlocks(blocks: IDBObjectStore, content: BlockContent): void {
@@ -158,48 +169,10 @@ class IdbStorage implements Storage {
     }
   }
 
-  open(path: string, flags: number): number {
-    return this.#files.open(path, flags);
-  }
-
-  close(handle: number): void {
-    this.#files.close(handle);
-  }
-
-  size(handle: number): number {
-    return this.#files.content(handle).size();
-  }
-
-  read(handle: number, offset: number, target: Uint8Array): number {
-    return this.#files.content(handle).read(offset, target);
-  }
-
-  write(handle: number, offset: number, source: Uint8Array): void {
-    this.#files.content(handle).write(offset, source);
-  }
-
-  truncate(handle: number, bytes: number): void {
-    this.#files.content(handle).truncate(bytes);
-  }
-
-  sync(): void {} // deferred: commit()
-
-  remove(path: string): void {
-    this.#files.remove(path);
-  }
-
-  rename(from: string, to: string): void {
-    this.#files.rename(from, to);
-  }
-
-  list(directory: string): string[] {
-    return this.#files.list(directory);
-  }
-
   async prepare(): Promise<void> {}
 
   async shutdown(): Promise<void> {
-    this.#files.closeAll();
+    this.files.closeAll();
     this.#database.close();
   }
 }

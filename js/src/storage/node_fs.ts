@@ -2,21 +2,25 @@
 // node_fs.ts - the files of a directory through Node's synchronous fs: the same directory, names
 // and bytes as those of the native program.
 //
-// Owner: Node has no flock, so an exclusive open leaves a small file ".node-NAME.pid" beside the
-// file, which says which process holds it; one whose process is gone (or is another one by now: on
-// Linux its start time tells) is taken over. The native program's flock is looked up in
-// /proc/locks, so we refuse what it holds. It can't see our file, though: do not start the native
-// program on a directory that Node has open.
+// Owner: an exclusive open leaves a small file ".node-NAME.pid" beside the file, which says which
+// process holds it; one whose process is gone (or is another one by now: on Linux its start time
+// tells) is taken over. That keeps Node's processes apart everywhere. The native program looks for
+// a flock instead, which Node can't take itself; flock(1) takes it for us, on our open file. Where
+// that can't be (macOS, Windows, Deno) we only refuse what the native program holds, as Linux's
+// /proc/locks tells: do not start the native program there on a directory that Node has open.
 //
 // Names last once their directory is synced; a handle's sync does that when a name has changed
 // since the last one.
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { OctantError, type StatusName } from '../errors.js';
 import { CAP, missing, OPEN, type Storage } from './storage.js';
 
 const PID_FILE_PREFIX = '.node-';
-const TAKE_ATTEMPTS_MAX = 10;
+const TAKE_ATTEMPTS_MAX = 100;
+const TAKE_PAUSE_MS = 10; // a killed owner needs a moment to let go
+const EXITING = 4; // PF_EXITING of Linux
 
 interface Handle {
   descriptor: number;
@@ -54,33 +58,36 @@ function entries(directory: string): fs.Dirent[] {
   }
 }
 
-/**
- * The state letter of a process and when it was started, in ticks since the machine was; null
- * where that can't be told.
- */
-function processState(pid: number): { state: string; start: string } | null {
+/** What Linux says of a process; null where that can't be told. `start` is in ticks. */
+function processState(pid: number): { state: string; exiting: boolean; start: string } | null {
   try {
     const text = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
     const words = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { state: words[0] ?? '', start: words[19] ?? '' };
+    const exiting = (Number(words[6]) & EXITING) !== 0;
+    return { state: words[0] ?? '', exiting, start: words[19] ?? '' };
   } catch {
     return null;
   }
 }
 
-/** Is the process that wrote "pid start" still there? A dead one its parent forgot is not. */
-function alive(text: string): boolean {
+/** Is the process that wrote "pid start" still there? A dead one its parent forgot is gone. */
+function ownerOf(text: string): 'living' | 'dying' | 'gone' {
   const [pid, start] = text.trim().split(' ');
-  if (!/^\d+$/.test(pid ?? '')) return false;
+  if (!/^\d+$/.test(pid ?? '')) return 'gone';
   try {
     process.kill(Number(pid), 0);
   } catch (thrown) {
-    if (codeOf(thrown) === 'ESRCH') return false; // else it is there but not ours
+    if (codeOf(thrown) === 'ESRCH') return 'gone'; // else it is there but not ours
   }
   const now = processState(Number(pid));
-  if (now === null) return true;
-  return now.state !== 'Z' && now.state !== 'X' && (start === undefined || start === now.start);
+  if (now === null) return 'living';
+  const other = start !== undefined && start !== now.start;
+  if (other || now.state === 'Z' || now.state === 'X') return 'gone';
+  return now.exiting ? 'dying' : 'living';
 }
+
+const pause = (): void =>
+  void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, TAKE_PAUSE_MS);
 
 function readIfThere(path: string): string | null {
   try {
@@ -106,6 +113,30 @@ function flocked(path: string): boolean {
   });
 }
 
+/** Run flock(1) on an open file; null where it is missing, forbidden or would get another file. */
+function runFlock(descriptor: number): SpawnSyncReturns<Buffer> | null {
+  if (process.versions['deno'] !== undefined) return null; // commands inherit no open file there
+  try {
+    const ended = spawnSync('flock', ['-n', '0'], { stdio: [descriptor, 'ignore', 'ignore'] });
+    return ended.error === undefined ? ended : null;
+  } catch {
+    return null; // Node's permissions may forbid it
+  }
+}
+
+/**
+ * Take a flock on an open file; false when another program holds one, null without flock(1). The
+ * command locks the open file that it inherits, which is ours: so the lock stays when the command
+ * ends, and goes when we close the file or die.
+ */
+function takeFlock(descriptor: number): boolean | null {
+  const ended = runFlock(descriptor);
+  if (ended === null) return null;
+  if (ended.status === 0) return true;
+  if (ended.status === 1) return false;
+  throw new OctantError('IO', `flock(1) ended with ${ended.status ?? ended.signal}`);
+}
+
 /** Move a dead owner's file away; put it back if it turns out to be another one by now. */
 function takeAway(pidFile: string, seen: string, own: string): void {
   const aside = `${pidFile}.${own.replace(' ', '-')}.old`;
@@ -119,12 +150,11 @@ function takeAway(pidFile: string, seen: string, own: string): void {
   fs.unlinkSync(aside);
 }
 
-/** Become the owner of `full`; the path of the file that says so. */
-function takeOwnership(root: string, path: string, full: string): string {
-  const locked = (who: string): never => {
-    throw new OctantError('LOCKED', `${path}: locked by ${who}`);
-  };
-  if (flocked(full)) locked('another program');
+const locked = (path: string, who: string) =>
+  new OctantError('LOCKED', `${path}: locked by ${who}`);
+
+/** Leave the file that says that this process owns `path`; where it is. */
+function leavePidFile(root: string, path: string): string {
   const pidFile = join(root, `${PID_FILE_PREFIX}${path.replace('/', '-')}.pid`);
   const own = `${process.pid} ${processState(process.pid)?.start ?? ''}`.trim();
   const fresh = `${pidFile}.${process.pid}-${Math.random().toString(36).slice(2)}.new`;
@@ -139,12 +169,27 @@ function takeOwnership(root: string, path: string, full: string): string {
       }
       const seen = readIfThere(pidFile);
       if (seen === null) continue;
-      if (alive(seen)) locked(`process ${seen.split(' ')[0]} (${pidFile})`);
-      takeAway(pidFile, seen, own);
+      const owner = ownerOf(seen);
+      if (owner === 'living') throw locked(path, `process ${seen.split(' ')[0]} (${pidFile})`);
+      if (owner === 'gone') takeAway(pidFile, seen, own);
+      else pause();
     }
-    return locked('others who keep trying too');
+    throw locked(path, 'others who keep trying too');
   } finally {
     fs.unlinkSync(fresh);
+  }
+}
+
+/** Become the owner of the open file `full`; the path of the file that says so. */
+function takeOwnership(root: string, path: string, full: string, descriptor: number): string {
+  const pidFile = leavePidFile(root, path);
+  try {
+    const taken = takeFlock(descriptor) ?? !flocked(full);
+    if (!taken) throw locked(path, 'another program');
+    return pidFile;
+  } catch (thrown) {
+    fs.rmSync(pidFile, { force: true });
+    throw thrown;
   }
 }
 
@@ -218,7 +263,7 @@ class NodeStorage implements Storage {
     if (there === null) this.#nameChanges++;
     try {
       const pidFile = (flags & OPEN.EXCLUSIVE) !== 0
-        ? takeOwnership(this.#root, path, this.#full(path)) : null;
+        ? takeOwnership(this.#root, path, this.#full(path), descriptor) : null;
       if ((flags & OPEN.TRUNCATE) !== 0) fs.ftruncateSync(descriptor, 0);
       this.#handles.set(this.#next, { descriptor, path, namesSynced: 0, failed: false, pidFile });
     } catch (thrown) {

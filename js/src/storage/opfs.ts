@@ -10,7 +10,7 @@
 // counts. So changing names is atomic. Names are written with the next sync of any file; until
 // then a removed file keeps its bytes, because after a crash its old name may be back.
 import { OctantError } from '../errors.js';
-import { Files, type Content } from './files.js';
+import { FilesStorage, type Content } from './files.js';
 import { CAP, type Storage } from './storage.js';
 
 const SPARE_FILES = 4;
@@ -123,26 +123,24 @@ function writeSlot(map: AccessHandle, { sequence, names }: Slot): void {
   map.flush();
 }
 
-class OpfsStorage implements Storage {
+class OpfsStorage extends FilesStorage<PoolContent> {
   readonly caps = CAP.WRITE | CAP.RENAME | CAP.LOCK;
   readonly dirty = false;
   readonly #directory: FileSystemDirectoryHandle;
   readonly #map: AccessHandle;
-  readonly #files: Files<PoolContent>;
   readonly #spare: PoolContent[] = [];
   readonly #released: PoolContent[] = []; // may become spare once the map no longer names them
   readonly #all = new Set<PoolContent>();
   #sequence = 0;
-  #renamed = false;
   #wanted: number;
   #nextNumber = 1;
   starved = false;
 
   constructor(directory: FileSystemDirectoryHandle, map: AccessHandle, spareFiles: number) {
+    super();
     this.#wanted = spareFiles;
     this.#directory = directory;
     this.#map = map;
-    this.#files = new Files((path) => this.#take(path), () => { this.#renamed = true; });
   }
 
   /** Read the map and open every file it names; what else is in the pool becomes spare. */
@@ -164,7 +162,7 @@ class OpfsStorage implements Storage {
         throw new OctantError('CORRUPT', `map: ${path} is in ${number}.pool, which is missing`);
       }
       pool.delete(number);
-      this.#files.adopt(path, content);
+      this.files.adopt(path, content);
     }
     this.#spare.push(...pool.values());
     if (slot.sequence === 0) this.#writeMap();
@@ -200,7 +198,7 @@ class OpfsStorage implements Storage {
   }
 
   /** An empty file of the pool for a new path. */
-  #take(path: string): PoolContent {
+  protected override create(path: string): PoolContent {
     // Names may always become durable early, and what they gave up is free then.
     if (this.#spare.length === 0 && this.#released.length > 0) this.#writeMap();
     const content = this.#spare.pop();
@@ -218,15 +216,15 @@ class OpfsStorage implements Storage {
   }
 
   syncNames(): void {
-    if (this.#renamed) this.#writeMap();
+    if (this.renamed) this.#writeMap();
   }
 
   #writeMap(): void {
     const names: Record<string, number> = {};
-    for (const [path, content] of this.#files.named()) names[path] = content.number;
+    for (const [path, content] of this.files.named()) names[path] = content.number;
     writeSlot(this.#map, { sequence: this.#sequence + 1, names });
     this.#sequence++;
-    this.#renamed = false;
+    this.renamed = false;
     this.#spare.push(...this.#released.splice(0));
   }
 
@@ -235,46 +233,6 @@ class OpfsStorage implements Storage {
   async shutdown(): Promise<void> {
     for (const content of this.#all) content.handle.close();
     this.#map.close();
-  }
-
-  open(path: string, flags: number): number {
-    return this.#files.open(path, flags);
-  }
-
-  close(handle: number): void {
-    this.#files.close(handle);
-  }
-
-  size(handle: number): number {
-    return this.#files.content(handle).size();
-  }
-
-  read(handle: number, offset: number, target: Uint8Array): number {
-    return this.#files.content(handle).read(offset, target);
-  }
-
-  write(handle: number, offset: number, source: Uint8Array): void {
-    this.#files.content(handle).write(offset, source);
-  }
-
-  truncate(handle: number, bytes: number): void {
-    this.#files.content(handle).truncate(bytes);
-  }
-
-  sync(handle: number): void {
-    this.#files.content(handle).sync();
-  }
-
-  remove(path: string): void {
-    this.#files.remove(path);
-  }
-
-  rename(from: string, to: string): void {
-    this.#files.rename(from, to);
-  }
-
-  list(directory: string): string[] {
-    return this.#files.list(directory);
   }
 }
 

@@ -5,7 +5,7 @@
 import { openConnection } from '../../../js/dist/node.js';
 
 /** Integers beyond 2^53 come tagged for JavaScript; here they are digits again. */
-const untag = (text) => text.replace(/\{"\$int":"(-?\d+)"\}/g, '$1');
+export const untag = (text) => text.replace(/\{"\$int":"(-?\d+)"\}/g, '$1');
 
 export async function open(directory) {
   const connection = await openConnection({ storage: 'node', path: directory });

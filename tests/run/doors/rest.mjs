@@ -6,7 +6,7 @@ import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
-const PROGRAM = process.env.OCTANT_PROGRAM
+export const PROGRAM = process.env.OCTANT_PROGRAM
   ?? fileURLToPath(new URL('../../../build/release/octant', import.meta.url));
 const START_MS = 10000;
 
