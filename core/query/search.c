@@ -248,8 +248,8 @@ done:
 }
 
 /* The points of an entry that pass: as a list where that is cheap and all that is needed. */
-static oct_status select_points(oct_search_job *job, const oct_view_entry *entry, oct_selection *out,
-                                oct_error *error)
+static oct_status select_points(oct_search_job *job, const oct_view_entry *entry,
+                                oct_selection *out, oct_error *error)
 {
     oct_status status = OCT_OK;
     bool listed = false;
