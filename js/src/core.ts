@@ -3,7 +3,7 @@
 import createModule, { type OctantModule } from './octant.mjs';
 import { createBridge, textAt, type Log } from './bridge.js';
 import { OctantError, statusName, type StatusName } from './errors.js';
-import { search, type SearchCall, type SearchOutcome } from './search.js';
+import { createSearch, type SearchCall, type SearchOutcome } from './search.js';
 import type { Storage } from './storage/storage.js';
 
 /** How the database is opened; all optional (struct oct_open_options). */
@@ -75,7 +75,7 @@ export async function openCore(module: WebAssembly.Module, storage: Storage, log
   }
   return {
     call: (verb, path, body, floats) => call(wasm, database, verb, path, body, floats),
-    search: (typed) => search(wasm, database, typed),
+    search: createSearch(wasm, database),
     maintain(budgetMs) {
       const result = wasm._oct_w_maintain(database, budgetMs);
       if (result !== 0) throw new OctantError(statusName(result), message());

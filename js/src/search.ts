@@ -31,6 +31,19 @@ const SEARCH_WORDS = 8;
 const HIT_WORDS = 6;
 const encoder = new TextEncoder();
 
+/** The module's memory as words and as floats. Made anew only when it has moved. */
+interface Views {
+  buffer: ArrayBufferLike;
+  words: Uint32Array;
+  floats: Float32Array;
+  bytes: Uint8Array;
+}
+
+function viewsOf(buffer: ArrayBufferLike): Views {
+  const words = new Uint32Array(buffer);
+  return { buffer, words, floats: new Float32Array(buffer), bytes: new Uint8Array(buffer) };
+}
+
 const hex = (word: number): string => word.toString(16).padStart(8, '0');
 
 function uuidOf(words: Uint32Array, at: number): string {
@@ -47,15 +60,16 @@ function idAt(words: Uint32Array, at: number): PointId {
   return (BigInt(words[at + 2]!) << 32n) | BigInt(words[at + 1]!);
 }
 
-function readHits(words: Uint32Array, count: number, limit: number): VectorHits {
+/** The hits whose counts begin at the word `start`. */
+function readHits({ words, floats }: Views, start: number, count: number,
+  limit: number): VectorHits {
   const starts = new Uint32Array(count + 1);
-  for (let i = 0; i < count; i++) starts[i + 1] = starts[i]! + words[i]!;
-  const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
+  for (let i = 0; i < count; i++) starts[i + 1] = starts[i]! + words[start + i]!;
   const scores = new Float32Array(starts[count]!);
   const ids: PointId[] = [];
   for (let i = 0; i < count; i++) {
-    for (let hit = 0; hit < words[i]!; hit++) {
-      const at = count + (i * limit + hit) * HIT_WORDS;
+    for (let hit = 0; hit < words[start + i]!; hit++) {
+      const at = start + count + (i * limit + hit) * HIT_WORDS;
       scores[ids.length] = floats[at]!;
       ids.push(idAt(words, at + 1));
     }
@@ -63,36 +77,58 @@ function readHits(words: Uint32Array, count: number, limit: number): VectorHits 
   return { ids, scores, starts };
 }
 
-/** Write the request to `block`, whose memory is there. */
-function writeCall(memory: WebAssembly.Memory, block: number, call: SearchCall,
-  texts: Uint8Array[]): void {
-  const { vectors } = call;
-  new Uint32Array(memory.buffer, block, SEARCH_WORDS).set([call.count, call.size, call.limit,
-    call.hnswEf, Number(call.exact), ...texts.map((text) => text.length)]);
-  new Float32Array(memory.buffer, block + 4 * SEARCH_WORDS, vectors.length).set(vectors);
-  let at = block + 4 * (SEARCH_WORDS + vectors.length);
-  for (const text of texts) {
-    new Uint8Array(memory.buffer, at, text.length).set(text);
-    at += text.length;
-  }
+/** The texts of a call, encoded; those of the last call are kept, as most calls repeat them. */
+function createTexts(): (call: SearchCall) => Uint8Array[] {
+  let last: string[] = [];
+  let texts: Uint8Array[] = [];
+  return ({ collection, using, options }) => {
+    if (last[0] !== collection || last[1] !== using || last[2] !== options) {
+      last = [collection, using, options];
+      texts = last.map((text) => encoder.encode(text));
+    }
+    return texts;
+  };
 }
 
-/** Search the database at address `database`. */
-export function search(wasm: OctantModule, database: number, call: SearchCall): SearchOutcome {
-  const { count, limit } = call;
-  const texts = [call.collection, call.using, call.options].map((text) => encoder.encode(text));
-  const textBytes = texts.reduce((sum, text) => sum + text.length, 0);
-  const callBytes = (4 * (SEARCH_WORDS + call.vectors.length) + textBytes + 3) & ~3;
-  const hitWords = count * (1 + limit * HIT_WORDS);
-  const block = wasm._oct_w_alloc(callBytes + 4 * hitWords) >>> 0;
-  if (block === 0) return { status: 'NOMEM', message: `no memory for ${hitWords} words of hits` };
-  writeCall(wasm.wasmMemory, block, call, texts);
-  const hitsAt = block + callBytes;
-  const status = statusName(wasm._oct_w_search(database, block, hitsAt));
-  const outcome: SearchOutcome = status === 'OK'
-    ? { status, hits: readHits(new Uint32Array(wasm.wasmMemory.buffer, hitsAt, hitWords), count,
-      limit) }
-    : { status, message: textAt(wasm.wasmMemory, wasm._oct_w_message(database)) };
-  wasm._oct_w_free(block);
-  return outcome;
+/** Write the request to the word `at` on, where there is room for it. */
+function writeCall({ words, floats, bytes }: Views, at: number, call: SearchCall,
+  texts: Uint8Array[]): void {
+  words[at] = call.count;
+  words[at + 1] = call.size;
+  words[at + 2] = call.limit;
+  words[at + 3] = call.hnswEf;
+  words[at + 4] = Number(call.exact);
+  floats.set(call.vectors, at + SEARCH_WORDS);
+  let target = 4 * (at + SEARCH_WORDS + call.vectors.length);
+  texts.forEach((text, i) => {
+    words[at + 5 + i] = text.length;
+    bytes.set(text, target);
+    target += text.length;
+  });
+}
+
+/** A function that searches the database at address `database`. */
+export function createSearch(wasm: OctantModule,
+  database: number): (call: SearchCall) => SearchOutcome {
+  const textsOf = createTexts();
+  let views = viewsOf(wasm.wasmMemory.buffer);
+  const current = (): Views => {
+    const { buffer } = wasm.wasmMemory;
+    return buffer === views.buffer ? views : views = viewsOf(buffer);
+  };
+  return (call) => {
+    const texts = textsOf(call);
+    const textBytes = texts.reduce((sum, text) => sum + text.length, 0);
+    const callWords = SEARCH_WORDS + call.vectors.length + ((textBytes + 3) >> 2);
+    const hitWords = call.count * (1 + call.limit * HIT_WORDS);
+    const block = wasm._oct_w_alloc(4 * (callWords + hitWords)) >>> 0;
+    if (block === 0) return { status: 'NOMEM', message: `no memory for ${hitWords} words of hits` };
+    writeCall(current(), block >>> 2, call, texts);
+    const status = statusName(wasm._oct_w_search(database, block, block + 4 * callWords));
+    const outcome: SearchOutcome = status === 'OK'
+      ? { status, hits: readHits(current(), (block >>> 2) + callWords, call.count, call.limit) }
+      : { status, message: textAt(wasm.wasmMemory, wasm._oct_w_message(database)) };
+    wasm._oct_w_free(block);
+    return outcome;
+  };
 }
