@@ -161,6 +161,13 @@ def best_above(curve, wanted):
     return Figure(best["qps"], recall=best["recall"])
 
 
+def by_peer(rows):
+    curves = {}
+    for row in rows:
+        curves.setdefault(row["peer"], []).append(row)
+    return curves
+
+
 def medians(rows):
     keys = rows[0].keys() if rows else ()
     return {key: round(statistics.median(row[key] for row in rows), 4) for key in keys}

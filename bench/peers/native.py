@@ -19,6 +19,7 @@ contender and ef), native.md and native.svg to --out. Queries a second at a reca
 between the two measured ef around it, on a logarithmic scale.
 """
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -34,6 +35,7 @@ from worker import start_worker
 EFS = (10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 400, 512)
 RECALLS = (0.95, 0.99)
 ENOUGH = 0.995  # no larger ef is measured beyond
+STALL, STALL_EF = 0.0005, 128  # nor when recall gains less than this from one ef to the next
 FILTERS = ("f50", "f10", "f1", "f01", "topic", "range")
 FILTER_EFS = (16, 32, 64, 128, 256, 512)
 FILTER_RECALL = 0.98
@@ -76,31 +78,40 @@ def build_all(options, directory):
     return workers, builds
 
 
-def measure(workers, options, efs, job):
-    """Rows (peer, ef, recall, medians) after `rounds` rounds in turns. job: what asks a pass."""
-    contenders = [(name, mode) for name, worker in workers.items() for mode in worker.modes]
-    taken = {}
-    done = set()
-    for number in range(options.rounds + 1):  # the first only finds out the recalls and warms up
+def find_recalls(workers, contenders, efs):
+    """Which (contender, ef) are worth measuring: up to ENOUGH, or to where recall stands still.
+    Warms everything up on the way."""
+    worth = []
+    for contender in contenders:
+        before = -1
         for ef in efs:
-            turn = contenders if number % 2 else contenders[::-1]
-            for contender in turn:
-                if number == 0 and contender in done or number and (contender, ef) not in taken:
-                    continue
-                row = workers[contender[0]].ask("pass", mode=contender[1], ef=ef, **job)
-                if "failed" in row:
-                    common.say(f"{contender}: {row['failed']}")
-                    done.add(contender)
-                    continue
-                if number == 0:
-                    taken[contender, ef] = []
-                    if row["recall"] >= ENOUGH:
-                        done.add(contender)
-                else:
-                    taken[contender, ef].append(row)
+            row = workers[contender[0]].ask("pass", mode=contender[1], ef=ef)
+            if "failed" in row:
+                common.say(f"{contender}: {row['failed']}")
+                break
+            if ef > STALL_EF and row["recall"] < before + STALL:
+                break
+            worth.append((contender, ef))
+            before = row["recall"]
+            if before >= ENOUGH:
+                break
+    return worth
+
+
+def measure(workers, options, efs):
+    """After each round of turns, all rows so far: peer, ef, recall, medians over the rounds."""
+    contenders = [(name, mode) for name, worker in workers.items() for mode in worker.modes]
+    taken = {key: [] for key in find_recalls(workers, contenders, efs)}
+    common.say("recalls found")
+    for number in range(1, options.rounds + 1):
+        turn = contenders if number % 2 else contenders[::-1]
+        for ef, contender in itertools.product(efs, turn):
+            if (contender, ef) in taken:
+                taken[contender, ef].append(
+                    workers[contender[0]].ask("pass", mode=contender[1], ef=ef))
         common.say(f"round {number} of {options.rounds} done")
-    return [{"peer": "-".join(filter(None, contender)), "ef": ef, **common.medians(rows)}
-            for (contender, ef), rows in taken.items()]
+        yield [{"peer": "-".join(filter(None, contender)), "ef": ef, **common.medians(rows)}
+               for (contender, ef), rows in taken.items()]
 
 
 def table_of(curves, builds):
@@ -152,15 +163,13 @@ def goals_of(curves, builds):
 
 
 def run_curves(options, workers, builds):
-    rows = measure(workers, options, EFS, {})
-    curves = {}
-    for row in rows:
-        curves.setdefault(row["peer"], []).append(row)
-    rows = [{"bench": "peer_search", **row} for row in rows]
     title = f"{options.count} x {options.dim}, cosine, 10 nearest, one thread, one query a call"
-    text = f"{table_of(curves, builds)}\n\n{goals_of(curves, builds)}\n"
-    common.write_results(options.out, "native", builds + rows, text)
-    plot_curves(os.path.join(options.out, "native.svg"), title, curves)
+    for rows in measure(workers, options, EFS):  # a run that is stopped leaves what it has
+        curves = common.by_peer(rows)
+        rows = [{"bench": "peer_search", **row} for row in rows]
+        text = f"{table_of(curves, builds)}\n\n{goals_of(curves, builds)}\n"
+        common.write_results(options.out, "native", builds + rows, text)
+        plot_curves(os.path.join(options.out, "native.svg"), title, curves)
     print(text)
 
 
@@ -173,11 +182,9 @@ def run_filters(options, workers, builds):
     for name in FILTERS:
         for worker in workers.values():
             worker.ask("filter", name=name)
-        measured = measure(workers, options, FILTER_EFS, {})
+        *_, measured = measure(workers, options, FILTER_EFS)
         rows += [{"bench": "peer_filter", "filter": name, **row} for row in measured]
-        curves = {}
-        for row in measured:
-            curves.setdefault(row["peer"], []).append(row)
+        curves = common.by_peer(measured)
         best = {peer: common.best_above(curves.get(peer, []), FILTER_RECALL) for peer in names}
         rivals = [value.value for peer, value in best.items() if peer != "octant" and value.value]
         ratio = best["octant"].value / max(rivals) if rivals and best["octant"].value else 0
