@@ -19,7 +19,6 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ADAPTERS } from './wasm_adapters.mjs';
-import { startBrowser } from './wasm_browser.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const ROOT = join(HERE, '../..');
@@ -192,7 +191,8 @@ async function main() {
     { data: given.data, points: given.points, queries: query_count, directory })]));
   const options = { ...given, ...told, queries: query_count, query_count,
     peers: join(process.env.OCTANT_PEERS, 'node_modules') };
-  const browser = given.browser ? await startBrowser(options, say) : null;
+  const browser = given.browser
+    ? await (await import('./wasm_browser.mjs')).startBrowser(options, say) : null;
   const { contenders, builds } = await buildAll(options, directory,
     browser?.start ?? ((name) => startNode(name, options)));
   const kind = given.browser ? 'browser' : 'wasm';
