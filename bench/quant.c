@@ -29,6 +29,10 @@ static const struct {
 } kinds[] = {
     { "scalar", { .kind = OCT_QUANTIZATION_SCALAR, .quantile = 1.0f } },
     { "scalar.99", { .kind = OCT_QUANTIZATION_SCALAR, .quantile = 0.99f } },
+    { "product.x4", { .kind = OCT_QUANTIZATION_PRODUCT, .compression = 4 } },
+    { "product.x8", { .kind = OCT_QUANTIZATION_PRODUCT, .compression = 8 } },
+    { "product.x16", { .kind = OCT_QUANTIZATION_PRODUCT, .compression = 16 } },
+    { "product.x32", { .kind = OCT_QUANTIZATION_PRODUCT, .compression = 32 } },
     { "binary", { .kind = OCT_QUANTIZATION_BINARY } },
     { "binary-q4",
       { .kind = OCT_QUANTIZATION_BINARY, .query_encoding = OCT_QUERY_ENCODING_SCALAR4BITS } },

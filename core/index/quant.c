@@ -75,6 +75,7 @@ const quant_kind *oct_quant_kind_of(uint32_t kind)
 {
     switch (kind) {
     case OCT_QUANTIZATION_SCALAR: return &oct_quant_scalar;
+    case OCT_QUANTIZATION_PRODUCT: return &oct_quant_product;
     case OCT_QUANTIZATION_BINARY: return &oct_quant_binary;
     default: return NULL;
     }
@@ -270,7 +271,8 @@ uint32_t oct_quant_rescored(const oct_quant *quant, uint32_t limit, float oversa
 {
     oct_quant_params params = oct_quant_params_get(quant);
     double wanted = 1.5 * limit + (double)RESCORE_MORE;
-    if (oct_quant_rescores(&params)) wanted = 4.0 * limit + (double)RESCORE_MORE_COARSE;
+    bool coarse = oct_quant_rescores(&params) || params.compression >= 16;
+    if (coarse) wanted = 4.0 * limit + (double)RESCORE_MORE_COARSE;
     if (oversampling > 0) wanted = (double)oversampling * limit;
     return (uint32_t)MIN(MAX(wanted, (double)limit), (double)UINT32_MAX);
 }

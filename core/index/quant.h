@@ -11,6 +11,8 @@
  * Kinds and the error of their estimates:
  *   scalar   8 bits a component on one interval for all: half a step of the row's component, of the
  *            query's (7 bits) a step; a step is interval / 252 (quant_scalar.c)
+ *   product  1/4 to 1/64 of the bytes: about that of the nearest centroid; 0.05 to 0.5 of the
+ *            spread of similarities (quant_product.c)
  *   binary   1, 1.5 or 2 bits a component: ranks, hardly measures. Estimates are a line fitted to
  *            pairs of rows, off by 0.25 to 0.65 of the spread of similarities (quant_binary.c)
  *
@@ -100,8 +102,9 @@ typedef struct oct_quant_request {
 } oct_quant_request;
 
 /* How many of the best by code are rescored when `limit` hits are asked for. Our choice (Qdrant's
- * is `limit`) is 3 * limit / 2 + 30, and of codes that rescore by themselves, because they are
- * coarse, 4 * limit + 100: rows in memory cost little more than codes, and recall gains much. */
+ * is `limit`) is 3 * limit / 2 + 30, and 4 * limit + 100 of coarse codes (those that rescore by
+ * themselves, and product from x16 on): rows in memory cost little more than codes, and recall
+ * gains much. */
 uint32_t oct_quant_rescored(const oct_quant *quant, uint32_t limit, float oversampling);
 
 /* Offer the best points by code to `best`, comparing with every present, allowed one; with exact

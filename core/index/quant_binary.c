@@ -19,8 +19,7 @@
  *
  * Estimates: similarity = a + b * x, fitted to 2,048 pairs of rows when all are coded. For Cosine
  * and a query coded like a row x grows with the angle, not with its cosine: there the line is bent
- * by a
- * sine. */
+ * by a sine. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -99,7 +98,7 @@ static size_t query_bytes(const quant_header *header)
 /* Two sums per component; afterwards, a query. */
 static size_t train_bytes(const quant_header *header)
 {
-    return MAX(2 * header->dim * sizeof(double), query_bytes(header) + QUANT_ALIGN_BYTES);
+    return MAX(2 * header->dim * sizeof(double), query_bytes(header));
 }
 
 static size_t encode_bytes(const quant_header *header)
@@ -250,8 +249,7 @@ static void finish(quant_training *training)
     const oct_flat *flat = training->flat;
     const uint32_t samples = training->sample_count;
     double x_sum = 0, y_sum = 0, xx_sum = 0, xy_sum = 0, count = 0;
-    uint8_t *memory = training->work;
-    memory += QUANT_ALIGN_BYTES - (uintptr_t)memory % QUANT_ALIGN_BYTES;
+    void *memory = training->work;
     for (uint32_t k = 0; k < PAIRS && samples > 1; k++) {
         uint32_t a = (uint32_t)((uint64_t)k * samples / PAIRS);
         uint32_t b = (a + 1 + (uint32_t)((uint64_t)k * 7919 % (samples - 1))) % samples;
@@ -259,7 +257,7 @@ static void finish(quant_training *training)
         int32_t value;
         prepare(quant, vector, memory);
         score(quant, memory, &training->sample[b], 1, &value);
-        double x = agreement((const binary_query *)(const void *)memory, value);
+        double x = agreement(memory, value);
         double y = (double)oct_quant_float((double)oct_flat_score(flat, vector,
                                                                   training->sample[b]));
         x_sum += x;

@@ -26,12 +26,12 @@ struct oct_quant_builder {
     uint8_t *block;
     quant_training training;
     uint32_t *sample;
-    size_t sample_capacity, train_bytes;
-    uint8_t *work; /* [workers][encode_bytes], for coding */
-    size_t encode_bytes;
+    size_t sample_capacity;
+    uint8_t *work, *work_owned; /* [workers][work_bytes], for training and coding, aligned */
+    size_t work_bytes;
     uint32_t workers;
     bool trained, done;
-    uint32_t next; /* row to be coded */
+    uint32_t next; /* row to be coded, or step of the training */
     uint32_t round_end;
 };
 
@@ -102,21 +102,27 @@ done:
     return status;
 }
 
+static size_t owned_bytes(const oct_quant_builder *builder)
+{
+    return builder->work_bytes * builder->workers + (size_t)QUANT_ALIGN_BYTES;
+}
+
 static oct_status take_work(oct_quant_builder *builder, oct_error *error)
 {
     const oct_host *host = builder->host;
     const quant_kind *kind = builder->quant->kind;
     const quant_header *header = &builder->quant->header;
-    builder->train_bytes = kind->train_bytes(header);
-    builder->training.work = oct_new_zeroed(host->alloc, MAX(builder->train_bytes, (size_t)1));
-    if (!builder->training.work) return oct_fail_nomem(error, "the training of codes");
     builder->workers = 1;
     if (host->parallel && host->parallel_width > 1)
         builder->workers = MIN(host->parallel_width, (uint32_t)WORKERS_MAX);
-    builder->encode_bytes = kind->encode_bytes(header);
-    if (builder->encode_bytes == 0) return OCT_OK;
-    builder->work = oct_new(host->alloc, builder->encode_bytes * builder->workers);
-    return builder->work ? OCT_OK : oct_fail_nomem(error, "the training of codes");
+    builder->work_bytes = oct_quant_aligned(
+        MAX(kind->train_bytes(header), kind->encode_bytes(header)), QUANT_ALIGN_BYTES);
+    builder->work_owned = oct_new_zeroed(host->alloc, owned_bytes(builder));
+    if (!builder->work_owned) return oct_fail_nomem(error, "the training of codes");
+    uintptr_t over = (uintptr_t)builder->work_owned % QUANT_ALIGN_BYTES;
+    builder->work = builder->work_owned + (QUANT_ALIGN_BYTES - over);
+    builder->training.work = builder->work;
+    return OCT_OK;
 }
 
 oct_status oct_quant_builder_create(const oct_host *host, const oct_flat *flat,
@@ -150,8 +156,7 @@ void oct_quant_builder_destroy(oct_quant_builder *builder)
     if (!builder) return;
     const oct_alloc *alloc = builder->host->alloc;
     oct_free(alloc, builder->sample, builder->sample_capacity * sizeof *builder->sample);
-    oct_free(alloc, builder->training.work, MAX(builder->train_bytes, (size_t)1));
-    oct_free(alloc, builder->work, builder->encode_bytes * builder->workers);
+    oct_free(alloc, builder->work_owned, owned_bytes(builder));
     oct_quant_destroy(builder->quant);
     oct_free(alloc, builder, sizeof *builder);
 }
@@ -170,25 +175,50 @@ static void encode_row(oct_quant_builder *builder, uint32_t offset, void *work)
                         (uint32_t *)(void *)extra);
 }
 
+static void train_step(oct_quant_builder *builder, uint32_t step, void *work)
+{
+    quant_training training = builder->training;
+    training.step = step;
+    training.work = work;
+    (void)builder->quant->kind->train(&training); /* such steps are counted */
+}
+
 /* Each task has an even part of the round. */
 static void run_worker(void *arg, uint32_t task)
 {
     oct_quant_builder *builder = arg;
-    uint64_t rows = builder->round_end - builder->next;
-    uint32_t first = builder->next + (uint32_t)(rows * task / builder->workers);
-    uint32_t end = builder->next + (uint32_t)(rows * (task + UINT64_C(1)) / builder->workers);
-    void *work = builder->encode_bytes ? builder->work + task * builder->encode_bytes : NULL;
-    for (uint32_t offset = first; offset < end; offset++) encode_row(builder, offset, work);
+    uint64_t items = builder->round_end - builder->next;
+    uint32_t first = builder->next + (uint32_t)(items * task / builder->workers);
+    uint32_t end = builder->next + (uint32_t)(items * (task + UINT64_C(1)) / builder->workers);
+    void *work = builder->work + task * builder->work_bytes;
+    for (uint32_t item = first; item < end; item++) {
+        if (builder->trained) encode_row(builder, item, work);
+        else train_step(builder, item, work);
+    }
 }
 
-static void encode_round(oct_quant_builder *builder)
+/* Do at most `most` items per thread, up to `count`; true when all are done. */
+static bool run_round(oct_quant_builder *builder, uint32_t count, uint32_t most)
 {
-    uint32_t left = builder->flat.count - builder->next;
-    builder->round_end = builder->next + MIN(left, ROUND_ROWS * builder->workers);
+    uint32_t left = count - builder->next;
+    builder->round_end = builder->next + MIN(left, most * builder->workers);
     if (builder->workers > 1)
         builder->host->parallel(builder->host->self, builder->workers, run_worker, builder);
     else run_worker(builder, 0);
     builder->next = builder->round_end;
+    return builder->next == count;
+}
+
+static void train(oct_quant_builder *builder)
+{
+    const quant_kind *kind = builder->quant->kind;
+    if (kind->train_steps) {
+        builder->trained = run_round(builder, kind->train_steps(&builder->quant->header), 1);
+    } else {
+        builder->trained = kind->train(&builder->training);
+        builder->training.step++;
+    }
+    if (builder->trained) builder->next = 0;
 }
 
 static void finish(oct_quant_builder *builder)
@@ -204,14 +234,8 @@ bool oct_quant_build_step(oct_quant_builder *builder, uint64_t budget_ns)
     bool hurry = budget_ns != UINT64_MAX;
     uint64_t begin = hurry ? host->monotonic_ns(host->self) : 0;
     while (!builder->done) {
-        if (!builder->trained) {
-            builder->trained = builder->quant->kind->train(&builder->training);
-            builder->training.step++;
-        } else if (builder->next < builder->flat.count) {
-            encode_round(builder);
-        } else {
-            finish(builder);
-        }
+        if (!builder->trained) train(builder);
+        else if (run_round(builder, builder->flat.count, ROUND_ROWS)) finish(builder);
         if (hurry && host->monotonic_ns(host->self) - begin >= budget_ns) break;
     }
     return builder->done;
@@ -220,7 +244,7 @@ bool oct_quant_build_step(oct_quant_builder *builder, uint64_t budget_ns)
 float oct_quant_builder_progress(const oct_quant_builder *builder)
 {
     if (builder->flat.count == 0) return builder->done ? 1.0f : 0.0f;
-    return (float)builder->next / (float)builder->flat.count;
+    return builder->trained ? (float)builder->next / (float)builder->flat.count : 0.0f;
 }
 
 oct_quant *oct_quant_builder_finish(oct_quant_builder *builder)

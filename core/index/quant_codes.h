@@ -59,7 +59,7 @@ typedef struct quant_training {
     const oct_flat *flat;
     const uint32_t *sample; /* [sample_count] offsets of present rows, evenly spaced, ascending */
     uint32_t sample_count;
-    void *work;             /* [kind->train_bytes], zeroed at the start */
+    void *work;             /* [kind->train_bytes], zeroed at the start, aligned to 64 */
     uint32_t step;          /* counts the calls */
 } quant_training;
 
@@ -71,6 +71,9 @@ struct quant_kind {
     /* Memory for training and for coding one row. */
     size_t (*train_bytes)(const quant_header *header);
     size_t (*encode_bytes)(const quant_header *header);
+    /* How many steps training has when they don't depend on each other (and then run in parallel,
+     * each with its `step` and a `work` of its thread). NULL: one after another until done. */
+    uint32_t (*train_steps)(const quant_header *header);
     /* A step of about a millisecond or more; true when done. */
     bool (*train)(quant_training *training);
     void (*encode)(const oct_quant *quant, const float *vector, void *work, uint8_t *row,
@@ -84,7 +87,7 @@ struct quant_kind {
     float (*similarity)(const oct_quant *quant, const void *query, int32_t score);
 };
 
-extern const quant_kind oct_quant_scalar, oct_quant_binary;
+extern const quant_kind oct_quant_scalar, oct_quant_binary, oct_quant_product;
 
 /* The kind's functions; NULL when there is no such kind. */
 const quant_kind *oct_quant_kind_of(uint32_t kind);

@@ -152,8 +152,7 @@ done:
 static oct_status check_supported(const quantization_place *place,
                                   const oct_quantization_config *config, oct_error *error)
 {
-    if (config->kind == OCT_QUANTIZATION_SCALAR || config->kind == OCT_QUANTIZATION_BINARY)
-        return OCT_OK;
+    if (config->kind != OCT_QUANTIZATION_TURBO) return OCT_OK;
     return oct_fail(error, OCT_BAD_INPUT,
                     "Wrong input: %s%s%.*s%squantization_config.%s is not supported yet",
                     place->prefix, place->name.at ? "." : "", (int)place->name.bytes,

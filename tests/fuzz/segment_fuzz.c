@@ -92,6 +92,7 @@ static void make_files(void)
         "\"m\":{\"size\":2,\"distance\":\"Dot\","
         "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
         "\"sparse_vectors\":{\"s\":{\"modifier\":\"idf\"}},\"hnsw_config\":{\"m\":4},"
+        "\"quantization_config\":{\"product\":{\"compression\":\"x8\"}},"
         "\"optimizers_config\":{\"indexing_threshold\":1}}");
     static const char *const indexes[][2] = {
         { "n", "integer" }, { "k", "keyword" }, { "f", "float" }, { "b", "bool" }

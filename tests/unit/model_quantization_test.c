@@ -80,6 +80,10 @@ TEST(what_is_given_is_shown)
                 "\"always_ram\":false}}",
                 "{\"scalar\":{\"type\":\"int8\",\"quantile\":1.0,\"memory\":\"pinned\"}}",
                 "{\"scalar\":{\"type\":\"int8\",\"always_ram\":false}}");
+    check_forms("{\"product\":{\"compression\":\"x4\"}}",
+                "{\"product\":{\"always_ram\":false,\"compression\":\"x64\"}}",
+                "{\"product\":{\"compression\":\"x4\"}}",
+                "{\"product\":{\"compression\":\"x64\",\"always_ram\":false}}");
     check_forms("{\"binary\":{}}",
                 "{\"binary\":{\"encoding\":\"two_bits\",\"query_encoding\":\"scalar4bits\","
                 "\"always_ram\":true,\"memory\":\"cold\"}}",
@@ -178,8 +182,6 @@ TEST(values_out_of_range_are_validation_errors)
 
 TEST(kinds_to_come_are_refused)
 {
-    check_refused("{\"product\":{\"compression\":\"x16\"}}", OCT_BAD_INPUT,
-                  "Wrong input: %squantization_config.product is not supported yet");
     check_refused("{\"turbo\":{}}", OCT_BAD_INPUT,
                   "Wrong input: %squantization_config.turbo is not supported yet");
     CHECK(true);

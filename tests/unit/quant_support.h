@@ -22,6 +22,8 @@ typedef struct variant {
     .kind = OCT_QUANTIZATION_BINARY, .encoding = OCT_BINARY_##form,                  \
     .query_encoding = OCT_QUERY_ENCODING_##query
 
+#define PRODUCT(x) .kind = OCT_QUANTIZATION_PRODUCT, .compression = x
+
 static const variant variants[] = {
     { "scalar", { .kind = OCT_QUANTIZATION_SCALAR, .quantile = 1.0f }, 0.02, 0.97, 0.99 },
     { "scalar .99", { .kind = OCT_QUANTIZATION_SCALAR, .quantile = 0.99f }, 0.05, 0.94, 0.99 },
@@ -32,6 +34,8 @@ static const variant variants[] = {
     { "binary 2", { BINARY(TWO_BITS, DEFAULT) }, 0.9, 0.33, 0.65 },
     { "binary 2, query 4", { BINARY(TWO_BITS, SCALAR4BITS) }, 0.9, 0.42, 0.77 },
     { "binary 2, query 8", { BINARY(TWO_BITS, SCALAR8BITS) }, 0.9, 0.42, 0.79 },
+    { "product x8", { PRODUCT(8) }, 0.1, 0.84, 0.98 },
+    { "product x32", { PRODUCT(32) }, 0.5, 0.38, 0.70 },
 };
 
 static inline oct_status build_codes(const oct_host *host, const oct_flat *flat,

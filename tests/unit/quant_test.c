@@ -342,6 +342,8 @@ TEST(targets_agree)
         UINT64_C(0x1888cf50b1d9270c),
         UINT64_C(0x01e3bd38c5c80c91),
         UINT64_C(0x809fcab0a8a92314),
+        UINT64_C(0xa241c5c7baf398bc),
+        UINT64_C(0x84b5917b2fd17c9d),
     };
     STATIC_ASSERT(ARRAY_COUNT(expected) == ARRAY_COUNT(variants), "one for each");
     bool same = true;

@@ -18,6 +18,7 @@ static const struct {
 } kinds[] = {
     { "{\"scalar\":{\"type\":\"int8\"}}", false },
     { "{\"scalar\":{\"type\":\"int8\",\"quantile\":0.95,\"always_ram\":true}}", false },
+    { "{\"product\":{\"compression\":\"x8\"}}", false },
     { "{\"binary\":{}}", true },
     { "{\"binary\":{\"encoding\":\"two_bits\",\"query_encoding\":\"scalar8bits\"}}", true },
 };
