@@ -29,6 +29,10 @@ static const struct {
 } kinds[] = {
     { "scalar", { .kind = OCT_QUANTIZATION_SCALAR, .quantile = 1.0f } },
     { "scalar.99", { .kind = OCT_QUANTIZATION_SCALAR, .quantile = 0.99f } },
+    { "turbo4", { .kind = OCT_QUANTIZATION_TURBO, .bits = OCT_TURBO_BITS4 } },
+    { "turbo2", { .kind = OCT_QUANTIZATION_TURBO, .bits = OCT_TURBO_BITS2 } },
+    { "turbo1.5", { .kind = OCT_QUANTIZATION_TURBO, .bits = OCT_TURBO_BITS1_5 } },
+    { "turbo1", { .kind = OCT_QUANTIZATION_TURBO, .bits = OCT_TURBO_BITS1 } },
     { "product.x4", { .kind = OCT_QUANTIZATION_PRODUCT, .compression = 4 } },
     { "product.x8", { .kind = OCT_QUANTIZATION_PRODUCT, .compression = 8 } },
     { "product.x16", { .kind = OCT_QUANTIZATION_PRODUCT, .compression = 16 } },

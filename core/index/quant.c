@@ -77,6 +77,7 @@ const quant_kind *oct_quant_kind_of(uint32_t kind)
     case OCT_QUANTIZATION_SCALAR: return &oct_quant_scalar;
     case OCT_QUANTIZATION_PRODUCT: return &oct_quant_product;
     case OCT_QUANTIZATION_BINARY: return &oct_quant_binary;
+    case OCT_QUANTIZATION_TURBO: return &oct_quant_turbo;
     default: return NULL;
     }
 }

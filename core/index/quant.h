@@ -13,6 +13,8 @@
  *            query's (7 bits) a step; a step is interval / 252 (quant_scalar.c)
  *   product  1/4 to 1/64 of the bytes: about that of the nearest centroid; 0.05 to 0.5 of the
  *            spread of similarities (quant_product.c)
+ *   turbo    4, 2, 1.5 or 1 bits a component of the rotated vector: 0.05, 0.2, 0.35, 0.43 of the
+ *            spread, for Manhattan 0.2 at best (quant_turbo.c)
  *   binary   1, 1.5 or 2 bits a component: ranks, hardly measures. Estimates are a line fitted to
  *            pairs of rows, off by 0.25 to 0.65 of the spread of similarities (quant_binary.c)
  *

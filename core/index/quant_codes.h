@@ -87,7 +87,7 @@ struct quant_kind {
     float (*similarity)(const oct_quant *quant, const void *query, int32_t score);
 };
 
-extern const quant_kind oct_quant_scalar, oct_quant_binary, oct_quant_product;
+extern const quant_kind oct_quant_scalar, oct_quant_binary, oct_quant_product, oct_quant_turbo;
 
 /* The kind's functions; NULL when there is no such kind. */
 const quant_kind *oct_quant_kind_of(uint32_t kind);

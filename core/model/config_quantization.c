@@ -149,16 +149,6 @@ done:
     return status;
 }
 
-static oct_status check_supported(const quantization_place *place,
-                                  const oct_quantization_config *config, oct_error *error)
-{
-    if (config->kind != OCT_QUANTIZATION_TURBO) return OCT_OK;
-    return oct_fail(error, OCT_BAD_INPUT,
-                    "Wrong input: %s%s%.*s%squantization_config.%s is not supported yet",
-                    place->prefix, place->name.at ? "." : "", (int)place->name.bytes,
-                    place->name.at ? place->name.at : "", *place->prefix ? "." : "", place->kind);
-}
-
 static oct_quantization_config unset(oct_quantization_kind kind)
 {
     return (oct_quantization_config){ .kind = kind,
@@ -187,8 +177,7 @@ oct_status oct_quantization_parse(const oct_json *owner, const char *prefix, oct
         if (oct_json_kind_of(object) != OCT_JSON_OBJECT)
             return fail_at(&place, "", "expected an object", "", error);
         *out = unset((oct_quantization_kind)kind);
-        oct_status status = parse_kind(object, &place, out, error);
-        return status == OCT_OK ? check_supported(&place, out, error) : status;
+        return parse_kind(object, &place, out, error);
     }
     return fail_at(&place, "", "expected an object with one of ",
                    "`scalar`, `product`, `binary`, `turbo`", error);

@@ -44,10 +44,11 @@ static void upsert(oct_db *db, uint32_t i)
 {
     char body[512];
     snprintf(body, sizeof body,
-             "{\"points\":[{\"id\":%u,\"vector\":{\"a\":[%u,%u,3,1],\"c\":[%u,1,%u]%s,"
+             "{\"points\":[{\"id\":%u,\"vector\":{\"a\":[%u,%u,3,1],\"c\":[%u,1,%u],"
+             "\"d\":[%u,2,1]%s,"
              "\"m\":[[%u,1]%s],\"s\":{\"indices\":[%u,%u],\"values\":[1,-2.5]}},\"payload\":"
              "{\"n\":%u,\"k\":\"w%u\",\"f\":%u.5,\"b\":%s}}]}",
-             i, i % 17, i % 5, i % 13, i % 23, i % 3 ? ",\"b\":[1,2]" : "", i % 4,
+             i, i % 17, i % 5, i % 13, i % 23, i % 7, i % 3 ? ",\"b\":[1,2]" : "", i % 4,
              i % 2 ? ",[2,3]" : "", i % 6, 10 + i % 13, i % 9, i % 7, i % 11,
              i % 2 ? "true" : "false");
     ask(db, "PUT", "/collections/c/points", body);
@@ -87,6 +88,8 @@ static void make_files(void)
         "\"b\":{\"size\":2,\"distance\":\"Manhattan\",\"datatype\":\"float16\","
         "\"quantization_config\":"
         "{\"binary\":{\"encoding\":\"two_bits\",\"query_encoding\":\"scalar4bits\"}}},"
+        "\"d\":{\"size\":3,\"distance\":\"Manhattan\",\"quantization_config\":"
+        "{\"turbo\":{\"bits\":\"bits1_5\"}}},"
         "\"c\":{\"size\":3,\"distance\":\"Euclid\","
         "\"quantization_config\":{\"scalar\":{\"type\":\"int8\",\"quantile\":0.9}}},"
         "\"m\":{\"size\":2,\"distance\":\"Dot\","
@@ -134,6 +137,8 @@ static void ask_all(oct_db *db)
         "\"with_vector\":true}",
         "{\"query\":[1,2],\"using\":\"b\",\"limit\":9}",
         "{\"query\":[1,2,3],\"using\":\"c\",\"limit\":9}",
+        "{\"query\":[1,2,3],\"using\":\"d\",\"limit\":9,\"params\":{\"quantization\":"
+        "{\"rescore\":false}}}",
         "{\"query\":[1,2,3],\"using\":\"c\",\"limit\":9,\"params\":{\"quantization\":"
         "{\"rescore\":true,\"oversampling\":2}}}",
         "{\"query\":[1,2,3],\"using\":\"c\",\"limit\":9,\"params\":{\"quantization\":"

@@ -276,7 +276,8 @@ static void create_collection(model_collection *after, model_change *change, uin
                 "\"hnsw_config\":{\"m\":4,\"ef_construct\":8,\"full_scan_threshold\":10,"
                 "\"payload_m\":%u},\"optimizers_config\":{\"indexing_threshold\":%u,"
                 "\"vacuum_min_vector_number\":100,\"deleted_threshold\":0.1}}",
-        number ? "" : ",\"quantization_config\":{\"scalar\":{\"type\":\"int8\"}}",
+        number ? ",\"quantization_config\":{\"turbo\":{\"bits\":\"bits2\"}}"
+               : ",\"quantization_config\":{\"scalar\":{\"type\":\"int8\"}}",
         number ? "" : ",\"quantization_config\":{\"binary\":{\"encoding\":\"two_bits\"}}",
         number ? 0 : 3, number ? 4 : 1);
     if (after->exists) change->expected = OCT_CONFLICT;

@@ -80,6 +80,8 @@ TEST(what_is_given_is_shown)
                 "\"always_ram\":false}}",
                 "{\"scalar\":{\"type\":\"int8\",\"quantile\":1.0,\"memory\":\"pinned\"}}",
                 "{\"scalar\":{\"type\":\"int8\",\"always_ram\":false}}");
+    check_forms("{\"turbo\":{}}", "{\"turbo\":{\"bits\":\"bits1_5\",\"memory\":\"cached\"}}",
+                "{\"turbo\":{}}", "{\"turbo\":{\"memory\":\"cached\",\"bits\":\"bits1_5\"}}");
     check_forms("{\"product\":{\"compression\":\"x4\"}}",
                 "{\"product\":{\"always_ram\":false,\"compression\":\"x64\"}}",
                 "{\"product\":{\"compression\":\"x4\"}}",
@@ -180,13 +182,5 @@ TEST(values_out_of_range_are_validation_errors)
     CHECK(true);
 }
 
-TEST(kinds_to_come_are_refused)
-{
-    check_refused("{\"turbo\":{}}", OCT_BAD_INPUT,
-                  "Wrong input: %squantization_config.turbo is not supported yet");
-    CHECK(true);
-}
-
 TEST_MAIN(what_is_given_is_shown, the_older_name_is_taken_and_null_is_nothing,
-          mistakes_are_refused, values_out_of_range_are_validation_errors,
-          kinds_to_come_are_refused)
+          mistakes_are_refused, values_out_of_range_are_validation_errors)

@@ -22,6 +22,7 @@ typedef struct variant {
     .kind = OCT_QUANTIZATION_BINARY, .encoding = OCT_BINARY_##form,                  \
     .query_encoding = OCT_QUERY_ENCODING_##query
 
+#define TURBO(b) .kind = OCT_QUANTIZATION_TURBO, .bits = OCT_TURBO_##b
 #define PRODUCT(x) .kind = OCT_QUANTIZATION_PRODUCT, .compression = x
 
 static const variant variants[] = {
@@ -34,6 +35,10 @@ static const variant variants[] = {
     { "binary 2", { BINARY(TWO_BITS, DEFAULT) }, 0.9, 0.33, 0.65 },
     { "binary 2, query 4", { BINARY(TWO_BITS, SCALAR4BITS) }, 0.9, 0.42, 0.77 },
     { "binary 2, query 8", { BINARY(TWO_BITS, SCALAR8BITS) }, 0.9, 0.42, 0.79 },
+    { "turbo 4", { TURBO(BITS4) }, 0.25, 0.70, 0.97 },
+    { "turbo 2", { TURBO(BITS2) }, 0.3, 0.60, 0.93 },
+    { "turbo 1.5", { TURBO(BITS1_5) }, 0.4, 0.47, 0.85 },
+    { "turbo 1", { TURBO(BITS1) }, 0.5, 0.41, 0.76 },
     { "product x8", { PRODUCT(8) }, 0.1, 0.84, 0.98 },
     { "product x32", { PRODUCT(32) }, 0.5, 0.38, 0.70 },
 };

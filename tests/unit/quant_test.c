@@ -342,6 +342,10 @@ TEST(targets_agree)
         UINT64_C(0x1888cf50b1d9270c),
         UINT64_C(0x01e3bd38c5c80c91),
         UINT64_C(0x809fcab0a8a92314),
+        UINT64_C(0x39cf33f9b2ce220d),
+        UINT64_C(0xde2d9f8b0a06008a),
+        UINT64_C(0x0e53e18ff4902f92),
+        UINT64_C(0x4e4f9d4ee6a03748),
         UINT64_C(0xa241c5c7baf398bc),
         UINT64_C(0x84b5917b2fd17c9d),
     };

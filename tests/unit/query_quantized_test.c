@@ -20,6 +20,8 @@ static const struct {
     { "{\"scalar\":{\"type\":\"int8\",\"quantile\":0.95,\"always_ram\":true}}", false },
     { "{\"product\":{\"compression\":\"x8\"}}", false },
     { "{\"binary\":{}}", true },
+    { "{\"turbo\":{}}", false },
+    { "{\"turbo\":{\"bits\":\"bits2\"}}", true },
     { "{\"binary\":{\"encoding\":\"two_bits\",\"query_encoding\":\"scalar8bits\"}}", true },
 };
 
