@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/topk.h"
+#include "octant/host.h"
 #include "octant/types.h"
 
 /* ---- dot products ----------------------------------------------------------------------- */
@@ -39,21 +40,31 @@ float oct_sparse_probe_dot(const oct_sparse_probe *probe, const oct_named_vector
 
 /* ---- the index -------------------------------------------------------------------------- */
 
-/* The postings of a dimension are the points that have it, ascending, and their values. */
-typedef struct oct_sparse {
-    uint32_t point_count;     /* offsets are below */
+/* The postings of a dimension are the points that have it, ascending, and a code for the value of
+ * each, which bounds it. Points come in shards of 65,536. */
+typedef struct oct_sparse_shard {
+    uint32_t point_count;
     uint32_t dimension_count; /* that occur */
     const uint32_t *indices;  /* [dimension_count] strictly ascending */
     const uint64_t *ends;     /* [dimension_count] where the postings of each end */
-    const float *highest;     /* [dimension_count] largest value of its postings */
-    const float *lowest;
-    const uint32_t *offsets;
-    const float *values;
+    const float *lowest;      /* [dimension_count] of its values: no value is below ... */
+    const float *steps;       /* ... and code c is of values up to lowest + (c + 1) * step */
+    const uint16_t *offsets;  /* inside the shard */
+    const uint8_t *codes;
+} oct_sparse_shard;
+
+typedef struct oct_sparse {
+    uint32_t point_count; /* offsets are below */
+    uint32_t shard_count;
+    oct_sparse_shard *shards; /* [shard_count], owned; they borrow from the section */
 } oct_sparse;
 
-/* An index over a section's bytes (8-byte aligned, borrowed). Everything is checked. CORRUPT. */
-OCT_MUST_CHECK oct_status oct_sparse_open(const void *at, size_t bytes, uint32_t point_count,
-                                          oct_sparse *out, oct_error *error);
+/* An index over a section's bytes (8-byte aligned, borrowed). Everything is checked that a search
+ * relies on. CORRUPT, NOMEM. On failure nothing is left to close. */
+OCT_MUST_CHECK oct_status oct_sparse_open(const oct_alloc *alloc, const void *at, size_t bytes,
+                                          uint32_t point_count, oct_sparse *out,
+                                          oct_error *error);
+void oct_sparse_close(const oct_alloc *alloc, oct_sparse *sparse); /* all zero allowed */
 
 /* Points among `alive` (bit per point; NULL = all) that have the dimension. */
 uint64_t oct_sparse_count(const oct_sparse *sparse, uint32_t dimension, const uint64_t *alive);
@@ -65,13 +76,14 @@ typedef struct oct_sparse_query {
     const oct_sparse_probe *probe;
     const uint64_t *allowed; /* bit per point: may be returned; NULL = all */
     float floor;             /* similarities must be above; -INFINITY: any */
-    /* The vector of a point, for those that may be among the best. Reads may fail. */
+    /* The vector of a point (its values NULL: none), for those that may be among the best. */
     oct_status (*read)(void *self, uint32_t offset, oct_named_vector *out, oct_error *error);
     void *self;
 } oct_sparse_query;
 
-/* Offer the best points to `best`, with exact similarities. `work` gives temporary memory, left to
- * its owner's reset. NOMEM, or what `read` answers; `best` then holds an undefined part. */
+/* Offer the best points to `best` (empty at first), with exact similarities. `work` gives temporary
+ * memory, left to its owner's reset. NOMEM, or what `read` answers; `best` then holds an undefined
+ * part. */
 OCT_MUST_CHECK oct_status oct_sparse_search(const oct_sparse *sparse,
                                             const oct_sparse_query *query, oct_arena *work,
                                             oct_topk *best, oct_error *error);
@@ -79,18 +91,20 @@ OCT_MUST_CHECK oct_status oct_sparse_search(const oct_sparse *sparse,
 /* ---- build ------------------------------------------------------------------------------ */
 
 /* Two passes over the points: oct_sparse_builder_count for each, oct_sparse_builder_arrange, then
- * oct_sparse_builder_add for each, then write. Memory: 8 bytes per value of all vectors. */
+ * oct_sparse_builder_add for each, then write. Memory: 8 bytes per value of all vectors. Offsets
+ * ascend in both passes, and only points that have the vector are given. */
 typedef struct oct_sparse_builder oct_sparse_builder;
 
 OCT_MUST_CHECK oct_status oct_sparse_builder_create(const oct_alloc *alloc,
                                                     oct_sparse_builder **out, oct_error *error);
 void oct_sparse_builder_destroy(oct_sparse_builder *builder); /* NULL allowed */
-OCT_MUST_CHECK oct_status oct_sparse_builder_count(oct_sparse_builder *builder,
+OCT_MUST_CHECK oct_status oct_sparse_builder_count(oct_sparse_builder *builder, uint32_t offset,
                                                    const oct_named_vector *vector,
                                                    oct_error *error);
+/* point_count: of the segment. */
 OCT_MUST_CHECK oct_status oct_sparse_builder_arrange(oct_sparse_builder *builder,
-                                                     oct_error *error);
-/* Offsets ascend; the vectors are those counted. Borrows nothing. */
+                                                     uint32_t point_count, oct_error *error);
+/* The vectors are those counted. Borrows nothing. */
 void oct_sparse_builder_add(oct_sparse_builder *builder, uint32_t offset,
                             const oct_named_vector *vector);
 /* Hand the section's bytes to `append`, piece by piece. What append answers. */

@@ -295,7 +295,7 @@ static oct_status emit_sparse(oct_build *build, uint32_t point, oct_error *error
     size_t bytes = vector.count * sizeof(float);
     TRY(oct_container_append(build->writer, vector.indices, bytes, error));
     TRY(oct_container_append(build->writer, vector.values, bytes, error));
-    TRY(oct_sparse_builder_count(build->sparse, &vector, error));
+    TRY(oct_sparse_builder_count(build->sparse, point, &vector, error));
 done:
     return status;
 }
@@ -643,7 +643,8 @@ static oct_status begin_stage(oct_build *build, const stage *now, oct_error *err
         TRY(begin_rows(build, now->index, error));
     if (now->emit == emit_sparse)
         TRY(oct_sparse_builder_create(build->alloc, &build->sparse, error));
-    if (now->kind == OCT_SECTION_SPARSE) TRY(oct_sparse_builder_arrange(build->sparse, error));
+    if (now->kind == OCT_SECTION_SPARSE)
+        TRY(oct_sparse_builder_arrange(build->sparse, build->count, error));
     build->stage_open = true;
 done:
     return status;

@@ -8,8 +8,9 @@
  * ID_LOW u64[points], ID_HIGH u64[points - numbers]: strictly ascending in the order of point ids,
  *       numbers first. VERSIONS u64[points].
  * PAYLOAD_END u64[points], never falling; the payload of point i is PAYLOADS[end(i-1) .. end(i)).
- * VECTORS(v) f32[points][size] (or of another datatype: simd/compact.h); absent points have zero
- *       rows. Of multivectors f32[rows][size], and ENDS(v) u64[points], never falling: rows
+ * VECTORS(v) f32[points][size], or numbers of another datatype (simd/compact.h); absent points
+ *       have zero rows.
+ *       Of multivectors f32[rows][size], and ENDS(v) u64[points], never falling: rows
  *       end(i-1) ..
  *       end(i) are those of point i, at least one when it has any.
  *       Of sparse vectors u32[2 x values], and ENDS(v) likewise: from word 2 x end(i-1) on stand
@@ -288,7 +289,7 @@ static oct_status load_sparse(oct_sealed *segment, uint32_t v, oct_error *error)
         return corrupt(segment, "a vector section has the wrong size", error);
     vector->values = at;
     TRY(oct_container_load(segment->container, OCT_SECTION_SPARSE, v, &at, &bytes, error));
-    TRY(oct_sparse_open(at, bytes, segment->count, &vector->sparse, error));
+    TRY(oct_sparse_open(segment->host->alloc, at, bytes, segment->count, &vector->sparse, error));
 done:
     return status;
 }
@@ -401,6 +402,7 @@ static void destroy(oct_sealed *segment)
     for (uint32_t v = 0; segment->vectors && v < segment->vector_count; v++) {
         oct_hnsw_destroy(segment->vectors[v].graph);
         oct_quant_destroy(segment->vectors[v].quant);
+        oct_sparse_close(alloc, &segment->vectors[v].sparse);
     }
     oct_free(alloc, segment->vectors, segment->vector_count * sizeof(oct_sealed_vector));
     oct_free(alloc, segment->fields,

@@ -59,10 +59,18 @@ static void put_vectors(model_change *change, const model_point *point, bool a, 
     if (a) {
         put(change, "\"a\":");
         put_vector(change, point->a, MODEL_A);
+        put(change, ",\"m\":[");
+        put_vector(change, point->a, MODEL_A / 2);
+        put(change, ",");
+        put_vector(change, point->a + MODEL_A / 2, MODEL_A / 2);
+        put(change, "]");
     }
     if (b) {
         put(change, "%s\"b\":", a ? "," : "");
         put_vector(change, point->b, MODEL_B);
+        put(change, ",\"s\":{\"indices\":[0,1,2],\"values\":");
+        put_vector(change, point->b, MODEL_B);
+        put(change, "}");
     }
     put(change, "}");
 }
@@ -244,7 +252,8 @@ static void delete_vectors(model *from, model_collection *after, model_change *c
     bool a = model_below(from, 2), b = !a || model_below(from, 2);
     put(change, "{");
     select_points(from, after, change, &which);
-    put(change, ",\"vector\":[%s%s%s]}", a ? "\"a\"" : "", a && b ? "," : "", b ? "\"b\"" : "");
+    put(change, ",\"vector\":[%s%s%s]}", a ? "\"a\",\"m\"" : "", a && b ? "," : "",
+        b ? "\"b\",\"s\"" : "");
     if (which.missing) change->expected = OCT_NOT_FOUND;
     for (uint32_t i = 0; i < MODEL_IDS && !which.missing; i++) {
         if (which.chosen[i] && a) after->points[i].has_a = false;
@@ -272,7 +281,10 @@ static void create_collection(model_collection *after, model_change *change, uin
 {
     set_path(change, "PUT", number, "");
     put(change, "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Dot\"%s},"
-                "\"b\":{\"size\":3,\"distance\":\"Euclid\"%s}},"
+                "\"b\":{\"size\":3,\"distance\":\"Euclid\"%s},"
+                "\"m\":{\"size\":8,\"distance\":\"Dot\",\"datatype\":\"float16\","
+                "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
+                "\"sparse_vectors\":{\"s\":{}},"
                 "\"hnsw_config\":{\"m\":4,\"ef_construct\":8,\"full_scan_threshold\":10,"
                 "\"payload_m\":%u},\"optimizers_config\":{\"indexing_threshold\":%u,"
                 "\"vacuum_min_vector_number\":100,\"deleted_threshold\":0.1}}",

@@ -4,8 +4,10 @@
  *
  * A model has two collections of MODEL_IDS possible points, each with four small payload values
  * and two vectors of small whole numbers, so that scores are exact and a model is a plain value:
- * copies of it are the history of a run. model_next draws one random change, as the REST request
- * that asks for it and as the model after it; model_matches compares everything a client can see.
+ * copies of it are the history of a run. The same numbers go into vectors of other forms: those of
+ * a into a multivector m of two rows, those of b into a sparse vector s. model_next draws one
+ * random change, as the REST request that asks for it and as the model after it; model_matches
+ * compares everything a client can see.
  *
  *     model_change change;
  *     model_next(&model, &change);

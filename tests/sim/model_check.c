@@ -156,7 +156,9 @@ static bool same_point(checking *now, const oct_found_point *found)
         return false;
     }
     if (!same_vector(found, "a", point->a, MODEL_A, point->has_a) ||
-        !same_vector(found, "b", point->b, MODEL_B, point->has_b))
+        !same_vector(found, "m", point->a, MODEL_A, point->has_a) ||
+        !same_vector(found, "b", point->b, MODEL_B, point->has_b) ||
+        !same_vector(found, "s", point->b, MODEL_B, point->has_b))
         return differ(now, "vectors of a point", index, index);
     return true;
 }
@@ -267,6 +269,41 @@ static bool same_found(checking *now, const oct_query *query, const oct_found *f
     return true;
 }
 
+/* How many points have a similarity in the sparse vector s that is not 0, and the best. */
+static uint32_t rank_sparse(const model_collection *in, const float *query, float *best)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < MODEL_IDS; i++) {
+        const model_point *point = &in->points[i];
+        float score = 0;
+        for (uint32_t d = 0; d < MODEL_B; d++) score += query[d] * (float)point->b[d];
+        if (!point->exists || !point->has_b || score == 0.0f) continue;
+        if (count++ == 0 || score > *best) *best = score;
+    }
+    return count;
+}
+
+static bool same_sparse_query(checking *now, oct_status *status)
+{
+    static const uint32_t indices[MODEL_B] = { 0, 1, 2 };
+    float vector[MODEL_B], best = 0;
+    const oct_query query = { .kind = OCT_QUERY_VECTOR,
+                              .vector = vector,
+                              .vector_count = MODEL_B,
+                              .vector_kind = OCT_VECTOR_SPARSE,
+                              .vector_indices = indices,
+                              .using_vector = { "s", 1 },
+                              .hnsw_ef = OCT_UNSET,
+                              .limit = MODEL_IDS };
+    oct_found found;
+    for (uint32_t i = 0; i < MODEL_B; i++) vector[i] = (float)model_below(now->from, 17) - 8.0f;
+    uint32_t count = rank_sparse(now->in, vector, &best);
+    *status = oct_collection_query(now->collection, &now->arena, &query, &found, &now->error);
+    if (*status != OCT_OK) return false;
+    if (found.count != count) return differ(now, "a sparse answer", found.count, count);
+    return count == 0 || found.points[0].score == best || differ(now, "a sparse score", 0, 0);
+}
+
 static bool same_queries(checking *now, bool exact, oct_status *status)
 {
     wanted_point wanted[MODEL_IDS];
@@ -321,7 +358,7 @@ static bool same_collection(checking *now, sim_world *world, uint32_t number, oc
     oct_arena_init(&now->arena, oct_db_alloc(world->db), 0);
     same = same && same_fields(now, status) && same_points(now, status) &&
            same_count(now, status) && same_queries(now, true, status) &&
-           same_queries(now, false, status);
+           same_queries(now, false, status) && same_sparse_query(now, status);
     oct_arena_reset(&now->arena);
     oct_db_unpin(now->collection);
     return same;

@@ -2,8 +2,8 @@
  *
  * Goal: the inverted index finds what scoring every point finds, to the last bit, with any filter,
  * floor and limit; and no bytes make it read outside them.
- * Method: random vectors beside an array, over several blocks of points; values are whole numbers
- * in half of the runs (ties), of both signs or positive only (which is what pruning lives on). */
+ * Method: random vectors beside an array, over several blocks and shards of points; values are
+ * whole numbers in some of the runs (ties), of both signs or positive only. */
 #include "index/sparse.h"
 
 #include <math.h>
@@ -11,8 +11,9 @@
 #include "base/bits.h"
 #include "test.h"
 #include "unit/base_heap.h"
+#include "vfs/test_alloc.h"
 
-enum { POINTS = 9000, VALUES_MAX = 24, LIMIT_MAX = 50 };
+enum { POINTS = 70000, VALUES_MAX = 24, LIMIT_MAX = 50 };
 
 typedef struct kept {
     uint32_t count;
@@ -26,7 +27,7 @@ static size_t section_bytes;
 static oct_error error;
 
 typedef struct kind {
-    uint32_t points, dimensions;
+    uint32_t points, dimensions, rounds;
     bool whole, positive;
 } kind;
 
@@ -86,9 +87,9 @@ static oct_status build(const oct_alloc *alloc, uint32_t count)
     TRY(oct_sparse_builder_create(alloc, &builder, &error));
     for (uint32_t i = 0; i < count; i++) {
         const oct_named_vector vector = as_vector(&points[i]);
-        TRY(oct_sparse_builder_count(builder, &vector, &error));
+        TRY(oct_sparse_builder_count(builder, i, &vector, &error));
     }
-    TRY(oct_sparse_builder_arrange(builder, &error));
+    TRY(oct_sparse_builder_arrange(builder, count, &error));
     for (uint32_t i = 0; i < count; i++) {
         const oct_named_vector vector = as_vector(&points[i]);
         oct_sparse_builder_add(builder, i, &vector);
@@ -97,6 +98,11 @@ static oct_status build(const oct_alloc *alloc, uint32_t count)
 done:
     oct_sparse_builder_destroy(builder);
     return status;
+}
+
+static oct_status open_section(uint32_t count, oct_sparse *out)
+{
+    return oct_sparse_open(&test_alloc, section, section_bytes, count, out, &error);
 }
 
 static void make_points(const kind *of)
@@ -163,8 +169,8 @@ static void compare(const kind *of)
     make_points(of);
     CHECK(build(heap_start(), of->points) == OCT_OK);
     CHECK(heap_is_empty());
-    CHECK(oct_sparse_open(section, section_bytes, of->points, &sparse, &error) == OCT_OK);
-    for (uint32_t round = 0; round < 60; round++) {
+    CHECK(open_section(of->points, &sparse) == OCT_OK);
+    for (uint32_t round = 0; round < of->rounds; round++) {
         kept query;
         uint32_t share = test_random_below(4);
         random_vector(of, 1 + test_random_below(VALUES_MAX - 1), &query);
@@ -175,26 +181,29 @@ static void compare(const kind *of)
         float floor = test_random_below(3) ? -INFINITY : 20.0f * test_random_float();
         CHECK(search_is_right(&sparse, &query, share ? allowed : NULL, floor));
     }
+    oct_sparse_close(&test_alloc, &sparse);
 }
 
 TEST(searches_find_what_every_point_tells)
 {
     static const kind kinds[] = {
-        { POINTS, 300, false, true },  { POINTS, 300, true, true }, { POINTS, 300, false, false },
-        { POINTS, 20, true, false },   { 64, 10, true, false },     { 1, 3, false, false },
-        { 4097, 5000, false, true },   { 0, 1, false, false },      { POINTS, 2, false, true },
+        { POINTS, 300, 8, false, true },  { POINTS, 300, 8, false, false },
+        { 9000, 300, 60, true, true },    { 9000, 20, 60, true, false },
+        { 64, 10, 60, true, false },      { 1, 3, 60, false, false },
+        { 8193, 5000, 60, false, true },  { 0, 1, 9, false, false },
+        { 20000, 2, 60, false, true },    { 9000, 300, 60, false, false },
     };
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) compare(&kinds[i]);
 }
 
 TEST(dimensions_are_counted)
 {
-    const kind of = { 3000, 50, false, false };
+    const kind of = { 3000, 50, 0, false, false };
     oct_sparse sparse;
     static uint64_t alive[3000 / 64 + 1];
     make_points(&of);
     CHECK(build(heap_start(), of.points) == OCT_OK);
-    CHECK(oct_sparse_open(section, section_bytes, of.points, &sparse, &error) == OCT_OK);
+    CHECK(open_section(of.points, &sparse) == OCT_OK);
     for (size_t i = 0; i < ARRAY_COUNT(alive); i++) alive[i] = test_random();
     for (uint32_t d = 0; d < 60; d++) {
         uint64_t all = 0, living = 0;
@@ -207,6 +216,7 @@ TEST(dimensions_are_counted)
         CHECK_EQ_U64(oct_sparse_count(&sparse, d * 97, NULL), all);
         CHECK_EQ_U64(oct_sparse_count(&sparse, d * 97, alive), living);
     }
+    oct_sparse_close(&test_alloc, &sparse);
 }
 
 /* Infinite sums and sums of opposite infinities. */
@@ -218,14 +228,15 @@ TEST(sums_may_overflow)
     points[1] = (kept){ 2, { 0, 97 }, { huge, -huge } };
     points[2] = (kept){ 1, { 0 }, { 1.0f } };
     CHECK(build(heap_start(), 3) == OCT_OK);
-    CHECK(oct_sparse_open(section, section_bytes, 3, &sparse, &error) == OCT_OK);
+    CHECK(open_section(3, &sparse) == OCT_OK);
     const kept query = { 2, { 0, 97 }, { huge, huge } };
     for (uint32_t i = 0; i < 20; i++) CHECK(search_is_right(&sparse, &query, NULL, -INFINITY));
+    oct_sparse_close(&test_alloc, &sparse);
 }
 
 TEST(damaged_bytes_are_refused_or_harmless)
 {
-    const kind of = { 300, 30, false, false };
+    const kind of = { 300, 30, 0, false, false };
     uint32_t refused = 0;
     make_points(&of);
     CHECK(build(heap_start(), of.points) == OCT_OK);
@@ -239,7 +250,7 @@ TEST(damaged_bytes_are_refused_or_harmless)
         for (uint32_t i = test_random_below(3); i < 3 && cut; i++)
             copy[test_random_below((uint32_t)MIN(near, cut))] = (uint8_t)test_random();
         oct_sparse sparse;
-        if (oct_sparse_open(copy, cut, of.points, &sparse, &error) == OCT_OK) {
+        if (oct_sparse_open(&test_alloc, copy, cut, of.points, &sparse, &error) == OCT_OK) {
             kept query;
             oct_hit hits[5];
             oct_topk best;
@@ -253,6 +264,7 @@ TEST(damaged_bytes_are_refused_or_harmless)
             oct_topk_init(&best, hits, 5);
             CHECK(oct_sparse_search(&sparse, &asked, &arena, &best, &error) == OCT_OK);
             oct_arena_reset(&arena);
+            oct_sparse_close(&test_alloc, &sparse);
         } else {
             refused++;
         }
@@ -263,7 +275,7 @@ TEST(damaged_bytes_are_refused_or_harmless)
 
 TEST(every_allocation_may_fail)
 {
-    const kind of = { 500, 30, false, false };
+    const kind of = { 500, 30, 0, false, false };
     uint64_t k = 1;
     make_points(&of);
     for (; heap_fail_at(k); k++) {
