@@ -2,11 +2,13 @@
  *
  * multi.c - max_sim, and a scan with it. The design is at the head of multi.h.
  *
- * A point's rows are taken four at a time for dot products, which shares the loads of the query's
- * row; a point's rows stay in the cache while all rows of the query pass over them. */
+ * A point's rows are taken four at a time, which shares the loads of the query's row; they stay in
+ * the cache while all rows of the query pass over them. */
 #include "index/multi.h"
 
 #include <math.h>
+
+#include "simd/metric.h"
 
 enum { CANCEL_DISTANCES = 1024 }; /* distances between two looks at `cancelled` */
 
@@ -16,12 +18,11 @@ static float best_of(const oct_flat *flat, const float *query, const float *valu
     size_t dim = flat->dim;
     float best = -INFINITY;
     uint32_t i = 0;
-    bool dot = flat->metric == OCT_METRIC_COSINE || flat->metric == OCT_METRIC_DOT;
-    for (; dot && flat->datatype != OCT_DATATYPE_UINT8 && i + 4 <= rows; i += 4) {
+    for (; flat->datatype != OCT_DATATYPE_UINT8 && i + 4 <= rows; i += 4) {
         const float *four[4];
         float scores[4];
         for (uint32_t j = 0; j < 4; j++) four[j] = values + (i + j) * dim;
-        flat->kernels->dot_f32_x4(query, four, dim, scores);
+        oct_metric_similarity_x4(flat->kernels, flat->metric, query, four, dim, scores);
         for (uint32_t j = 0; j < 4; j++) best = MAX(best, scores[j]);
     }
     for (; i < rows; i++)

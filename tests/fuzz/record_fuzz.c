@@ -106,7 +106,10 @@ static void make_files(void)
     ASSERT(sim_open(&sim, NULL) == OCT_OK);
     ASSERT(ask(sim.db, "PUT", "/collections/c",
                "{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Cosine\"},"
-               "\"b\":{\"size\":2,\"distance\":\"Euclid\"}},\"hnsw_config\":{\"m\":4},"
+               "\"b\":{\"size\":2,\"distance\":\"Euclid\"},"
+               "\"m\":{\"size\":2,\"distance\":\"Dot\",\"datatype\":\"uint8\","
+               "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
+               "\"sparse_vectors\":{\"s\":{}},\"hnsw_config\":{\"m\":4},"
                "\"optimizers_config\":{\"indexing_threshold\":1}}",
                NULL) == OCT_OK);
     for (uint32_t i = 0; i < POINTS; i++)

@@ -15,7 +15,7 @@
 #include "unit/base_heap.h"
 #include "unit/test.h"
 
-enum { KINDS = OCT_WRITE_DELETE_INDEX + 1, ROUNDS = 60, IDS_MAX = 6, FLOATS_MAX = 7 };
+enum { KINDS = OCT_WRITE_DELETE_INDEX + 1, ROUNDS = 60, IDS_MAX = 6, ROWS_MAX = 3, WORDS_MAX = 21 };
 
 static oct_arena arena_;
 static oct_collection_config config;
@@ -23,7 +23,10 @@ static oct_collection_config config;
 static void begin(void)
 {
     static const char text[] = "{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Dot\"},"
-                               "\"b\":{\"size\":3,\"distance\":\"Euclid\"}}}";
+                               "\"b\":{\"size\":3,\"distance\":\"Euclid\"},"
+                               "\"m\":{\"size\":2,\"distance\":\"Dot\","
+                               "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
+                               "\"sparse_vectors\":{\"s\":{}}}";
     const oct_json *json;
     oct_arena_init(&arena_, heap_start(), 0);
     CHECK(oct_json_parse(&arena_, ((oct_str){ text, sizeof text - 1 }), &json, NULL) == OCT_OK);
@@ -41,7 +44,7 @@ static void end(void)
 typedef struct memory {
     oct_point_id ids[IDS_MAX];
     oct_slot points[IDS_MAX];
-    float floats[IDS_MAX][FLOATS_MAX];
+    float words[IDS_MAX][WORDS_MAX];
     oct_str keys[2];
 } memory;
 
@@ -59,14 +62,32 @@ static oct_point_id random_id(uint32_t i)
     return id;
 }
 
+/* The vectors of a point in any of the forms, laid down at `at`. */
+static void random_vectors(uint64_t present, float *at)
+{
+    float values[2 * ROWS_MAX];
+    uint32_t indices[ROWS_MAX];
+    for (uint32_t v = 0; v < config.vector_count; v++) {
+        oct_named_vector vector = { .values = values, .kind = config.vectors[v].kind,
+                                    .rows = 1 + test_random_below(ROWS_MAX), .indices = indices };
+        if (!((present >> v) & 1)) continue;
+        vector.count = config.vectors[v].size;
+        if (vector.kind == OCT_VECTOR_MULTI) vector.count *= vector.rows;
+        if (vector.kind == OCT_VECTOR_SPARSE) vector.count = vector.rows - 1;
+        for (uint32_t i = 0; i < vector.count; i++) values[i] = test_random_float();
+        for (uint32_t i = 0; i < ROWS_MAX; i++)
+            indices[i] = i * 1000000000 + test_random_below(1000000000);
+        at = oct_layout_put(&vector, at);
+    }
+}
+
 static void random_points(memory *in, oct_change *out, bool payload)
 {
     for (uint32_t i = 0; i < out->point_count; i++) {
         oct_slot *point = &in->points[i];
-        *point = (oct_slot){ .id = random_id(i), .present = test_random_below(4) };
-        for (uint32_t f = 0; f < FLOATS_MAX; f++)
-            in->floats[i][f] = test_random_float();
-        point->vectors = in->floats[i];
+        *point = (oct_slot){ .id = random_id(i), .present = test_random_below(16) };
+        random_vectors(point->present, in->words[i]);
+        point->vectors = in->words[i];
         if (payload) point->payload = payloads[test_random_below(ARRAY_COUNT(payloads))];
     }
     out->points = in->points;
@@ -223,6 +244,15 @@ static void refuse_ids(oct_point_id first, oct_point_id second)
     refuse(&(oct_change){ .kind = OCT_WRITE_UPSERT, .points = points, .point_count = 2 });
 }
 
+/* One vector of these words. */
+static void refuse_words(uint64_t present, const uint32_t *words)
+{
+    oct_slot point = { .id = { .low = 1 },
+                       .present = present,
+                       .vectors = (const float *)(const void *)words };
+    refuse(&(oct_change){ .kind = OCT_WRITE_UPDATE_VECTORS, .points = &point, .point_count = 1 });
+}
+
 TEST(every_rule_is_checked)
 {
     const oct_point_id one = { .low = 1 }, two = { .low = 2 };
@@ -247,9 +277,12 @@ TEST(every_rule_is_checked)
         refuse(&(oct_change){ .kind = OCT_WRITE_SET_PAYLOAD, .payload = text });
         refuse(&(oct_change){ .kind = OCT_WRITE_OVERWRITE_PAYLOAD, .payload = text });
     }
-    oct_slot unknown = { .id = one, .present = 4 }; /* a third vector */
+    refuse_words(4, (uint32_t[]){ 0 });                   /* no rows */
+    refuse_words(8, (uint32_t[]){ 2, 7, 7, 0, 0 });       /* dimensions that do not ascend */
+    refuse_words(8, (uint32_t[]){ 1, 7, 0x7fc00000 });    /* a value that is no number */
+    oct_slot unknown = { .id = one, .present = 16 }; /* a fifth vector */
     refuse(&(oct_change){ .kind = OCT_WRITE_UPSERT, .points = &unknown, .point_count = 1 });
-    refuse(&(oct_change){ .kind = OCT_WRITE_DELETE_VECTORS, .vectors = 4 });
+    refuse(&(oct_change){ .kind = OCT_WRITE_DELETE_VECTORS, .vectors = 16 });
     refuse(&(oct_change){ .kind = (oct_write_kind)KINDS });
     refuse(&(oct_change){ .kind = OCT_WRITE_CREATE_INDEX,
                           .field = { .type = (oct_field_type)OCT_FIELD_TYPE_COUNT } });
