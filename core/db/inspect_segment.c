@@ -289,7 +289,10 @@ static oct_status check_sparse(segment_report *report, uint32_t v, oct_error *er
     oct_sparse sparse;
     if (!is_whole(report, OCT_SECTION_SPARSE, v)) return OCT_OK;
     status = oct_container_load(report->container, OCT_SECTION_SPARSE, v, &at, &bytes, &problem);
-    if (status == OCT_OK) status = oct_sparse_open(at, bytes, report->points, &sparse, &problem);
+    if (status == OCT_OK)
+        status = oct_sparse_open(report->now->host->alloc, at, bytes, report->points, &sparse,
+                                 &problem);
+    if (status == OCT_OK) oct_sparse_close(report->now->host->alloc, &sparse);
     return oct_inspect_judge(report->now, status, &problem, error);
 }
 
