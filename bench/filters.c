@@ -29,7 +29,8 @@ enum {
     FILTERS_MAX = 16,
     EFS_MAX = 16,
     BATCH = 1000,
-    BODY_BYTES = 1 << 21
+    BODY_BYTES = 1 << 21,
+    ANSWER_BYTES = 1 << 14
 };
 
 typedef struct filter {
@@ -193,22 +194,24 @@ static void parse(bench *b, int argc, char **argv)
 
 /* ---- filling ---------------------------------------------------------------------------- */
 
-static void call(bench *b, const char *verb, const char *path, const char *body, oct_reply *reply)
+/* The answer's text goes to `answer` [ANSWER_BYTES]. */
+static void call(bench *b, const oct_call_request *request, char *answer)
+{
+    oct_reply reply;
+    oct_call(b->db, request, &reply);
+    snprintf(answer, ANSWER_BYTES, "%.*s", (int)reply.body_bytes, reply.body ? reply.body : "");
+    if (reply.http_status != 200) die(answer);
+    oct_reply_free(b->db, &reply);
+}
+
+static void change(bench *b, const char *verb, const char *path, const char *body, char *answer)
 {
     oct_call_request request = { .verb = verb,
                                  .path = { path, strlen(path) },
                                  .body = { body, strlen(body) },
                                  .floats = b->vectors,
                                  .float_count = b->count * DIM };
-    oct_call(b->db, &request, reply);
-    if (reply->http_status != 200) die(reply->body ? reply->body : "no memory");
-}
-
-static void call_dropped(bench *b, const char *verb, const char *path, const char *body)
-{
-    oct_reply reply;
-    call(b, verb, path, body, &reply);
-    oct_reply_free(b->db, &reply);
+    call(b, &request, answer);
 }
 
 static void upsert_all(bench *b)
@@ -216,6 +219,7 @@ static void upsert_all(bench *b)
     size_t bytes;
     char *text = read_file(b, "payload.jsonl", &bytes);
     char *line = text;
+    char answer[ANSWER_BYTES];
     char *body = malloc(BODY_BYTES);
     if (!body) die("no memory");
     for (size_t first = 0; first < b->count; first += BATCH) {
@@ -229,7 +233,7 @@ static void upsert_all(bench *b)
             line = end + 1;
         }
         sprintf(body + at, "]}");
-        call_dropped(b, "PUT", "/collections/c/points?wait=true", body);
+        change(b, "PUT", "/collections/c/points?wait=true", body, answer);
     }
     free(body);
     free(text);
@@ -238,18 +242,18 @@ static void upsert_all(bench *b)
 static void fill(bench *b)
 {
     oct_error error;
-    char body[512];
+    char body[512], answer[ANSWER_BYTES];
     double begin = seconds(CLOCK_PROCESS_CPUTIME_ID);
     int bytes = snprintf(body, sizeof body,
                          "{\"vectors\":{\"size\":%d,\"distance\":\"Cosine\"},"
                          "\"optimizers_config\":{\"default_segment_number\":1}", DIM);
     snprintf(body + bytes, sizeof body - (size_t)bytes, ",\"hnsw_config\":{\"payload_m\":%u}}",
              b->payload_m);
-    call_dropped(b, "PUT", "/collections/c", body);
+    change(b, "PUT", "/collections/c", body, answer);
     for (uint32_t i = 0; i < b->filter_count; i++) {
         snprintf(body, sizeof body, "{\"field_name\":\"%s\",\"field_schema\":\"%s\"}",
                  b->filters[i].field, b->filters[i].value[0] ? "keyword" : "integer");
-        call_dropped(b, "PUT", "/collections/c/index?wait=true", body);
+        change(b, "PUT", "/collections/c/index?wait=true", body, answer);
     }
     upsert_all(b);
     bool more = true;
@@ -304,7 +308,7 @@ static void run_typed(bench *b, const filter *f, uint64_t ef, int64_t *found)
 
 static void run_call(bench *b, const filter *f, uint64_t ef, int64_t *found)
 {
-    char body[512];
+    char body[512], answer[ANSWER_BYTES];
     for (size_t q = 0; q < b->query_count; q++) {
         int at = snprintf(body, sizeof body,
                           "{\"query\":{\"$f32\":[%zu,%d]},\"limit\":%u,"
@@ -321,16 +325,13 @@ static void run_call(bench *b, const filter *f, uint64_t ef, int64_t *found)
                                      .body = { body, strlen(body) },
                                      .floats = b->queries,
                                      .float_count = b->query_count * DIM };
-        oct_reply reply;
-        oct_call(b->db, &request, &reply);
-        if (reply.http_status != 200) die(reply.body ? reply.body : "no memory");
-        const char *text = reply.body;
+        call(b, &request, answer);
+        const char *text = answer;
         for (uint32_t i = 0; i < b->limit; i++) {
             text = text ? strstr(text, "\"id\":") : NULL;
             found[q * b->limit + i] = text ? strtoll(text + 5, NULL, 10) : -2;
             text = text ? text + 5 : NULL;
         }
-        oct_reply_free(b->db, &reply);
     }
 }
 
@@ -380,11 +381,9 @@ int main(int argc, char **argv)
                       .parallel_width = 1 };
     const oct_open_options options = { .wal_sync = OCT_WAL_SYNC_NONE };
     if (oct_open(&host, &options, &b.db, &error)) die(error.message);
-    oct_reply reply;
-    call(&b, "GET", "/collections/c/exists", "", &reply);
-    bool exists = strstr(reply.body, "true}") != NULL;
-    oct_reply_free(b.db, &reply);
-    if (!exists) fill(&b);
+    char answer[ANSWER_BYTES];
+    change(&b, "GET", "/collections/c/exists", "", answer);
+    if (!strstr(answer, "true}")) fill(&b);
     measure(&b);
     oct_close(b.db);
     oct_vfs_posix_destroy(vfs);
