@@ -11,14 +11,14 @@
  * VECTORS(v) f32[points][size], or numbers of another datatype (simd/compact.h); absent points
  *       have zero rows.
  *       Of multivectors f32[rows][size], and ENDS(v) u64[points], never falling: rows
- *       end(i-1) ..
- *       end(i) are those of point i, at least one when it has any.
+ *       end(i-1) .. end(i) are those of point i, at least one when it has any.
  *       Of sparse vectors u32[2 x values], and ENDS(v) likewise: from word 2 x end(i-1) on stand
  *       the dimensions of point i, strictly ascending, and then its values. SPARSE(v): the index
  *       over them, see index/sparse.c.
  * PRESENT(v): one bit per point in whole u64 words, unused bits zero.
  * GRAPH(v): see index/hnsw.c. QUANT(v): see index/quant_codes.h; with it, GRAPH(v) has no codes of
- *       its own. FIELD(f): see index/field.c.
+ *       its own. LINKS(v), only beside GRAPH(v): see index/hnsw_links.c. FIELD(f): see
+ *       index/field.c.
  *
  * A file is valid for a collection when its vectors are those of the config, in order. Payload
  * indexes are derived data: what the file lacks, oct_fields_create builds. */

@@ -2,11 +2,12 @@
  *
  * segment_fuzz.c - libFuzzer target: a damaged sealed segment is opened, then searched.
  *
- * Once, a small database with graphs, payload indexes and quantized vectors is made by the API.
- * The input is edits to its segment file: one byte of flags, then records of u16 place, u8 value,
- * u8 how (set, xor, add, cut the file there). Flag 1 makes the checksums right afterwards, so that
- * the damage reaches the loaders of ids, payloads, indexes and graphs. Then the database is
- * opened read-only and asked everything that reads the segment.
+ * Once, a small database with graphs, links within blocks, payload indexes, quantized, sparse and
+ * multivectors is made through the API. The input is edits to its segment file: one byte of flags,
+ * then records of u16 place, u8 value, u8 how (set, xor, add, cut the file there; two bits more of
+ * the place). Flag 1 makes the checksums right afterwards, so that the damage reaches the loaders
+ * of ids, payloads, indexes, graphs and codes. Then the database is opened read-only and asked
+ * everything that reads the segment.
  * Checked beyond memory safety: every call is answered, and what was opened is closed again
  * without a leak. */
 #include "store_fuzz.h"
@@ -44,13 +45,13 @@ static void upsert(oct_db *db, uint32_t i)
 {
     char body[512];
     snprintf(body, sizeof body,
-             "{\"points\":[{\"id\":%u,\"vector\":{\"a\":[%u,%u,3,1],\"c\":[%u,1,%u],"
-             "\"d\":[%u,2,1]%s,"
+             "{\"points\":[{\"id\":%u,\"vector\":{"
+             "\"a\":[%u,%u,3,1,%u,0,0,1,%u,2,0,0,1,0,0,%u],\"c\":[%u,1,%u],\"d\":[%u,2,1]%s,"
              "\"m\":[[%u,1]%s],\"s\":{\"indices\":[%u,%u],\"values\":[1,-2.5]}},\"payload\":"
              "{\"n\":%u,\"k\":\"w%u\",\"f\":%u.5,\"b\":%s}}]}",
-             i, i % 17, i % 5, i % 13, i % 23, i % 7, i % 3 ? ",\"b\":[1,2]" : "", i % 4,
-             i % 2 ? ",[2,3]" : "", i % 6, 10 + i % 13, i % 9, i % 7, i % 11,
-             i % 2 ? "true" : "false");
+             i, i % 17, i % 5, i % 13, i % 7, i % 2, i % 13, i % 23, i % 7,
+             i % 3 ? ",\"b\":[1,2]" : "", i % 4, i % 2 ? ",[2,3]" : "", i % 6, 10 + i % 13, i % 9,
+             i % 7, i % 11, i % 2 ? "true" : "false");
     ask(db, "PUT", "/collections/c/points", body);
 }
 
@@ -84,7 +85,7 @@ static void make_files(void)
     world.options.appendable_points_max = POINTS;
     ASSERT(sim_open(&world, NULL) == OCT_OK);
     ask(world.db, "PUT", "/collections/c",
-        "{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Cosine\"},"
+        "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Cosine\"},"
         "\"b\":{\"size\":2,\"distance\":\"Manhattan\",\"datatype\":\"float16\","
         "\"quantization_config\":"
         "{\"binary\":{\"encoding\":\"two_bits\",\"query_encoding\":\"scalar4bits\"}}},"
@@ -94,7 +95,8 @@ static void make_files(void)
         "\"quantization_config\":{\"scalar\":{\"type\":\"int8\",\"quantile\":0.9}}},"
         "\"m\":{\"size\":2,\"distance\":\"Dot\","
         "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
-        "\"sparse_vectors\":{\"s\":{\"modifier\":\"idf\"}},\"hnsw_config\":{\"m\":4},"
+        "\"sparse_vectors\":{\"s\":{\"modifier\":\"idf\"}},\"hnsw_config\":{\"m\":4,"
+        "\"payload_m\":3,\"full_scan_threshold\":10},"
         "\"quantization_config\":{\"product\":{\"compression\":\"x8\"}},"
         "\"optimizers_config\":{\"indexing_threshold\":1}}");
     static const char *const indexes[][2] = {
@@ -119,7 +121,8 @@ static void make_files(void)
 static size_t edit(uint8_t *content, size_t bytes, const uint8_t *input, size_t input_bytes)
 {
     for (; input_bytes >= EDIT_BYTES && bytes; input += EDIT_BYTES, input_bytes -= EDIT_BYTES) {
-        size_t at = ((size_t)input[0] | (size_t)input[1] << 8) % bytes;
+        size_t at = (size_t)input[0] | (size_t)input[1] << 8 | (size_t)(input[3] / 64) << 16;
+        at %= bytes;
         switch (input[3] % 64) {
         case 0: bytes = at; break;
         case 1: content[at] = (uint8_t)(content[at] + input[2]); break;
@@ -133,7 +136,7 @@ static size_t edit(uint8_t *content, size_t bytes, const uint8_t *input, size_t 
 static void ask_all(oct_db *db)
 {
     static const char *const queries[] = {
-        "{\"query\":[1,2,3,4],\"using\":\"a\",\"limit\":20,\"with_payload\":true,"
+        "{\"query\":11,\"using\":\"a\",\"limit\":20,\"with_payload\":true,"
         "\"with_vector\":true}",
         "{\"query\":[1,2],\"using\":\"b\",\"limit\":9}",
         "{\"query\":[1,2,3],\"using\":\"c\",\"limit\":9}",
@@ -150,7 +153,9 @@ static void ask_all(oct_db *db)
         "\"filter\":{\"must\":{\"key\":\"n\",\"range\":{\"gt\":7}}}}",
         "{\"query\":[[1,2],[3,-1]],\"using\":\"m\",\"limit\":9}",
         "{\"query\":7,\"using\":\"a\",\"filter\":{\"must\":{\"key\":\"n\",\"range\":{\"gt\":3}}}}",
-        "{\"query\":[1,2,3,4],\"using\":\"a\",\"params\":{\"exact\":true},\"filter\":"
+        "{\"query\":12,\"using\":\"a\",\"limit\":3,\"params\":{\"hnsw_ef\":4},"
+        "\"filter\":{\"must\":{\"key\":\"b\",\"match\":{\"value\":true}}}}",
+        "{\"query\":13,\"using\":\"a\",\"params\":{\"exact\":true},\"filter\":"
         "{\"should\":[{\"key\":\"k\",\"match\":{\"value\":\"w3\"}},"
         "{\"key\":\"f\",\"range\":{\"lt\":2}},{\"key\":\"b\",\"match\":{\"value\":true}}]}}",
         "{\"filter\":{\"must_not\":{\"is_empty\":{\"key\":\"k\"}}},\"limit\":500}",
