@@ -362,17 +362,39 @@ done:
     return status;
 }
 
+static oct_status find_section(oct_container *container, uint32_t kind, uint32_t index,
+                               loadable **out, oct_error *error)
+{
+    *out = find(container, kind, index);
+    if (*out) return OCT_OK;
+    return oct_fail(error, OCT_NOT_FOUND, "%s: no section (%" PRIu32 ", %" PRIu32 ")",
+                    container->path.text, kind, index);
+}
+
+oct_status oct_container_load_memory(oct_container *container, uint32_t kind, uint32_t index,
+                                     const void **out, size_t *bytes, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    loadable *section;
+    *out = NULL;
+    *bytes = 0;
+    TRY(find_section(container, kind, index, &section, error));
+    if (!section->memory) TRY(read_section(container, section, error));
+    *out = section->at;
+    *bytes = (size_t)section->entry.bytes;
+done:
+    return status;
+}
+
 oct_status oct_container_load_lazy(oct_container *container, uint32_t kind, uint32_t index,
                                    const void **out, size_t *bytes, oct_error *error)
 {
     oct_status status = OCT_OK;
-    loadable *section = find(container, kind, index);
+    loadable *section;
     *out = NULL;
     *bytes = 0;
-    if (!section)
-        TRY(oct_fail(error, OCT_NOT_FOUND, "%s: no section (%" PRIu32 ", %" PRIu32 ")",
-                     container->path.text, kind, index));
-    if (container->view) section->at = container->view + section->entry.offset;
+    TRY(find_section(container, kind, index, &section, error));
+    if (container->view && !section->memory) section->at = container->view + section->entry.offset;
     else if (!section->at) TRY(read_section(container, section, error));
     *out = section->at;
     *bytes = (size_t)section->entry.bytes;

@@ -58,6 +58,12 @@ OCT_MUST_CHECK oct_status oct_container_load(oct_container *container, uint32_t 
                                              uint32_t index, const void **out, size_t *bytes,
                                              oct_error *error);
 
+/* Like load, but read into memory even where the vfs can view: for what is read at random all the
+ * time. The allocator may know better pages for it than a file's. */
+OCT_MUST_CHECK oct_status oct_container_load_memory(oct_container *container, uint32_t kind,
+                                                    uint32_t index, const void **out,
+                                                    size_t *bytes, oct_error *error);
+
 /* Like load, but where the vfs can view, blocks are verified only when touched: before using
  * [offset, offset + bytes) of the section call touch with it. Where it can't, the same as load. */
 OCT_MUST_CHECK oct_status oct_container_load_lazy(oct_container *container, uint32_t kind,

@@ -43,15 +43,16 @@ static void ask(oct_db *db, const char *verb, const char *path, const char *body
 
 static void upsert(oct_db *db, uint32_t i)
 {
-    char body[512];
+    char body[1024];
     snprintf(body, sizeof body,
              "{\"points\":[{\"id\":%u,\"vector\":{"
              "\"a\":[%u,%u,3,1,%u,0,0,1,%u,2,0,0,1,0,0,%u],\"c\":[%u,1,%u],\"d\":[%u,2,1]%s,"
-             "\"m\":[[%u,1]%s],\"s\":{\"indices\":[%u,%u],\"values\":[1,-2.5]}},\"payload\":"
+             "\"e\":[%u,1,2,3,4,5,6,%u],\"m\":[[%u,1]%s],\"s\":{\"indices\":[%u,%u],\"values\":[1,-"
+             "2.5]}},\"payload\":"
              "{\"n\":%u,\"k\":\"w%u\",\"f\":%u.5,\"b\":%s}}]}",
              i, i % 17, i % 5, i % 13, i % 7, i % 2, i % 13, i % 23, i % 7,
-             i % 3 ? ",\"b\":[1,2]" : "", i % 4, i % 2 ? ",[2,3]" : "", i % 6, 10 + i % 13, i % 9,
-             i % 7, i % 11, i % 2 ? "true" : "false");
+             i % 3 ? ",\"b\":[1,2]" : "", i % 19, i % 3, i % 4, i % 2 ? ",[2,3]" : "", i % 6,
+             10 + i % 13, i % 9, i % 7, i % 11, i % 2 ? "true" : "false");
     ask(db, "PUT", "/collections/c/points", body);
 }
 
@@ -93,11 +94,12 @@ static void make_files(void)
         "{\"turbo\":{\"bits\":\"bits1_5\"}}},"
         "\"c\":{\"size\":3,\"distance\":\"Euclid\","
         "\"quantization_config\":{\"scalar\":{\"type\":\"int8\",\"quantile\":0.9}}},"
+        "\"e\":{\"size\":8,\"distance\":\"Dot\","
+        "\"quantization_config\":{\"product\":{\"compression\":\"x8\"}}},"
         "\"m\":{\"size\":2,\"distance\":\"Dot\","
         "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
         "\"sparse_vectors\":{\"s\":{\"modifier\":\"idf\"}},\"hnsw_config\":{\"m\":4,"
         "\"payload_m\":3,\"full_scan_threshold\":10},"
-        "\"quantization_config\":{\"product\":{\"compression\":\"x8\"}},"
         "\"optimizers_config\":{\"indexing_threshold\":1}}");
     static const char *const indexes[][2] = {
         { "n", "integer" }, { "k", "keyword" }, { "f", "float" }, { "b", "bool" }
@@ -140,6 +142,7 @@ static void ask_all(oct_db *db)
         "\"with_vector\":true}",
         "{\"query\":[1,2],\"using\":\"b\",\"limit\":9}",
         "{\"query\":[1,2,3],\"using\":\"c\",\"limit\":9}",
+        "{\"query\":[1,2,3,4,5,6,7,8],\"using\":\"e\",\"limit\":9}",
         "{\"query\":[1,2,3],\"using\":\"d\",\"limit\":9,\"params\":{\"quantization\":"
         "{\"rescore\":false}}}",
         "{\"query\":[1,2,3],\"using\":\"c\",\"limit\":9,\"params\":{\"quantization\":"
