@@ -234,7 +234,7 @@ static void find_scale(const oct_sparse_builder *builder, const shard *now, uint
     }
     /* Halves, because the difference of two floats may be too large for one. A little more, so that
      * rounding leaves the highest inside. */
-    double wide = ((double)high - (double)low) / SPARSE_CODES;
+    double wide = ((double)high - (double)low) / (double)SPARSE_CODES;
     *lowest = low;
     *step = high > low ? MAX((float)(wide * 1.00001), FLT_MIN) : 0.0f;
 }
