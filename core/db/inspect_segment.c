@@ -296,26 +296,29 @@ static oct_status check_sparse(segment_report *report, uint32_t v, oct_error *er
     return oct_inspect_judge(report->now, status, &problem, error);
 }
 
-/* The member "quantized": are there codes, and are they sound? */
+/* The member "quantization", when there are codes that can be read. */
 static oct_status write_quant(segment_report *report, uint32_t v, const oct_flat *flat,
                               oct_error *error)
 {
+    oct_inspection *now = report->now;
     oct_error problem = { .status = OCT_OK };
     const void *at = NULL;
     size_t bytes = 0;
     oct_quant *quant = NULL;
-    oct_status status = OCT_OK;
-    bool whole = is_whole(report, OCT_SECTION_QUANT, v);
-    if (whole) {
-        const oct_alloc *alloc = report->now->host->alloc;
-        status = oct_container_load(report->container, OCT_SECTION_QUANT, v, &at, &bytes, &problem);
-        if (status == OCT_OK) status = oct_quant_open(alloc, flat, at, bytes, &quant, &problem);
-        oct_quant_destroy(quant);
-        status = oct_inspect_judge(report->now, status, &problem, error);
+    if (!is_whole(report, OCT_SECTION_QUANT, v)) return OCT_OK;
+    oct_status status =
+        oct_container_load(report->container, OCT_SECTION_QUANT, v, &at, &bytes, &problem);
+    if (status == OCT_OK)
+        status = oct_quant_open(now->host->alloc, flat, at, bytes, &quant, &problem);
+    if (status == OCT_OK) {
+        oct_inspect_key(now, "quantization");
+        oct_json_begin_object(&now->out);
+        oct_inspect_word(now, "kind", oct_quantization_name(oct_quant_params_get(quant).kind));
+        oct_inspect_uint(now, "bytes_of_a_row", oct_quant_row_bytes(quant));
+        oct_json_end_object(&now->out);
     }
-    oct_inspect_key(report->now, "quantized");
-    oct_json_write_bool(&report->now->out, whole);
-    return status;
+    oct_quant_destroy(quant);
+    return oct_inspect_judge(now, status, &problem, error);
 }
 
 static oct_status write_vector(segment_report *report, uint32_t v, oct_reader *meta,

@@ -64,6 +64,9 @@ const oct_quantization_config *oct_config_quantization(const oct_collection_conf
  * max_optimization_threads, which stay OCT_UNSET when not given. */
 oct_optimizers_config oct_config_optimizers(const oct_collection_config *config);
 
+/* "scalar", "product", "binary", "turbo"; "" for NONE. */
+const char *oct_quantization_name(oct_quantization_kind kind);
+
 /* "Cosine", ... */
 const char *oct_metric_name(oct_metric metric);
 /* "float32", ... */

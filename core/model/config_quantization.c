@@ -39,6 +39,12 @@ static const word_list memories = { memory_words, NULL, 3, "`cold`, `cached`, `p
 static const char *const kind_names[OCT_QUANTIZATION_COUNT] = { "", "scalar", "product", "binary",
                                                                 "turbo" };
 
+const char *oct_quantization_name(oct_quantization_kind kind)
+{
+    ASSERT((unsigned)kind < OCT_QUANTIZATION_COUNT);
+    return kind_names[kind];
+}
+
 /* Where in the body the config stands, for messages. */
 typedef struct quantization_place {
     const char *prefix; /* "vectors" or "" */

@@ -30,6 +30,9 @@
  *      same at a share of a half; below, down to about a seventh, the wider one still finds more:
  *      at equal recall they meet there.
  *
+ * Quantized codes change no other rule: scans and walks both compare codes then, at the same ratio
+ * of costs, and full_scan_threshold counts originals, as in Qdrant. Widths count what is rescored.
+ *
  * The count is exact, not an estimate, because selecting has been done by then. */
 #include "query/plan.h"
 
@@ -107,7 +110,8 @@ oct_plan oct_plan_search(const oct_collection_config *config, uint32_t v, const 
     if (config->vectors[v].kind != OCT_VECTOR_DENSE)
         return (oct_plan){ .way = OCT_PLAN_SCAN };
     if (!facts->has_graph) {
-        bool skip = query->indexed_only && !is_small(config, v, facts->selected);
+        bool indexed = facts->quantized || is_small(config, v, facts->selected);
+        bool skip = query->indexed_only && !indexed;
         return (oct_plan){ .way = skip ? OCT_PLAN_SKIP : OCT_PLAN_SCAN };
     }
     oct_hnsw_config hnsw = oct_config_hnsw(config, v);

@@ -11,11 +11,12 @@
 typedef struct oct_plan_facts {
     bool has_graph;
     bool has_codes;    /* the graph walks on codes, not on floats */
+    bool quantized;    /* such a segment is indexed, even without a graph */
     bool filtered;     /* by the request; deleted points alone are no filter */
     bool linked;       /* selected points link among themselves (index/hnsw_links.h) */
     uint32_t selected; /* points that live and pass */
     uint32_t points;   /* in the graph */
-    uint32_t wanted;   /* points the request can use: limit + offset */
+    uint32_t wanted;   /* points the request can use: limit + offset, times oversampling */
 } oct_plan_facts;
 
 typedef enum oct_plan_way {

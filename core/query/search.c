@@ -277,6 +277,7 @@ static oct_status search_sealed(oct_search_job *job, uint32_t index, const oct_s
     const oct_plan_facts facts = { .has_graph = graph != NULL,
                                    .has_codes = searches_codes(job, field),
                                    .points = graph ? oct_hnsw_point_count(graph) : 0,
+                                   .quantized = field->quant != NULL,
                                    .filtered = job->selecting.program != NULL,
                                    .linked = linked,
                                    .selected = selection->count,

@@ -98,7 +98,8 @@ static bool make_database(const oct_host *host)
     oct_open_options options = { .appendable_points_max = 300 };
     if (oct_open(host, &options, &db, NULL) != OCT_OK) return false;
     good = call(db, "PUT", "/collections/c",
-                "{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Dot\"},"
+                "{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Dot\","
+                "\"quantization_config\":{\"turbo\":{\"bits\":\"bits2\"}}},"
                 "\"b\":{\"size\":2,\"distance\":\"Cosine\"}},"
                 "\"optimizers_config\":{\"indexing_threshold\":1}}") &&
            call(db, "PUT", "/collections/c/index?wait=true",

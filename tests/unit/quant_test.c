@@ -56,7 +56,7 @@ static void check_equal_builds(world *w, const variant *v)
     free(first.at);
 }
 
-TEST(cuts_and_threads_change_no_byte) { for_all(POINTS, 33, check_equal_builds); }
+TEST(cuts_and_threads_change_no_byte) { for_all(700, 12, check_equal_builds); }
 
 static void check_no_points(world *w, const variant *v)
 {
@@ -113,7 +113,7 @@ static void check_nomem(world *w, const variant *v)
     CHECK(status == OCT_OK);
 }
 
-TEST(every_allocation_may_fail) { for_all(50, 9, check_nomem); }
+TEST(every_allocation_may_fail) { for_all(20, 3, check_nomem); }
 
 /* ---- scores ----------------------------------------------------------------------------- */
 
@@ -243,7 +243,7 @@ static void check_scans(world *w, const variant *v)
     free(allowed);
 }
 
-TEST(scans_answer_as_asked) { for_all(POINTS, 64, check_scans); }
+TEST(scans_answer_as_asked) { for_all(500, 64, check_scans); }
 
 /* A walk over codes: rescored hits are exact, estimates those of their scores, and a walk that
  * ignores the codes is that of a graph without any. */

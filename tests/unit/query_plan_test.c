@@ -44,6 +44,9 @@ TEST(indexed_only_skips_what_waits_for_a_graph)
     CHECK(plan_for(&query, facts).way == OCT_PLAN_SCAN);
     facts.selected = 3000;
     CHECK(plan_for(&query, facts).way == OCT_PLAN_SKIP);
+    facts.quantized = true;
+    CHECK(plan_for(&query, facts).way == OCT_PLAN_SCAN);
+    facts.quantized = false;
     oct_collection_config off = config_with(2000, 0);
     CHECK(oct_plan_search(&off, 0, &query, &facts).way == OCT_PLAN_SCAN);
     oct_collection_config later = config_with(5000, 3000);
