@@ -54,19 +54,24 @@ static oct_status open_all(oct_native *native, const char *directory,
     return status;
 }
 
-oct_status oct_native_open(const char *directory, const oct_open_options *options,
-                           uint32_t threads, oct_native **out, oct_error *error)
+oct_status oct_native_open(const char *directory, const oct_open_options *options, uint32_t threads,
+                           oct_native **out, oct_error *error)
 {
     oct_native *native = calloc(1, sizeof *native);
     *out = NULL;
     if (!native) return refuse(error, directory);
     oct_status status = open_all(native, directory, options, threads, error);
-    if (status == OCT_OK) *out = native;
-    else oct_native_close(native);
+    if (status == OCT_OK)
+        *out = native;
+    else
+        oct_native_close(native);
     return status;
 }
 
-oct_db *oct_native_db(const oct_native *native) { return native->db; }
+oct_db *oct_native_db(const oct_native *native)
+{
+    return native->db;
+}
 
 void oct_native_close(oct_native *native)
 {

@@ -31,8 +31,9 @@ static oct_status check_limits(const search_state *state, oct_error *error)
 {
     const oct_query *query = &state->request.query;
     if (state->search->limit < OCT_LIMIT_MIN)
-        return oct_fail(error, OCT_VALIDATION, "[limit: value %" PRIu32
-                        " invalid, must be %d or larger]", state->search->limit, OCT_LIMIT_MIN);
+        return oct_fail(error, OCT_VALIDATION,
+                        "[limit: value %" PRIu32 " invalid, must be %d or larger]",
+                        state->search->limit, OCT_LIMIT_MIN);
     if (query->kind != OCT_QUERY_NONE)
         return oct_fail(error, OCT_BAD_INPUT,
                         "query: a typed search has its vectors beside the options");
@@ -47,8 +48,8 @@ static oct_status decode(search_state *state, oct_error *error)
     oct_status status = OCT_OK;
     const oct_search_request *search = state->search;
     oct_query *query = &state->request.query;
-    const oct_call_request call = { .body = search->options.bytes ? search->options
-                                                                  : OCT_STR("{}") };
+    const oct_call_request call = { .body =
+                                        search->options.bytes ? search->options : OCT_STR("{}") };
     state->request = (oct_request){ .op = OCT_OP_points_query, .collection = search->collection };
     TRY(oct_decode(&state->options, &call, &state->request, error));
     TRY(check_limits(state, error));

@@ -22,7 +22,8 @@ static char body[1 << 16];
 
 static void call(const char *verb, const char *path, const char *text, oct_reply *reply)
 {
-    const oct_call_request request = { .verb = verb, .path = oct_str_of(path),
+    const oct_call_request request = { .verb = verb,
+                                       .path = oct_str_of(path),
                                        .body = oct_str_of(text) };
     oct_call(world.db, &request, reply);
 }
@@ -41,14 +42,15 @@ static size_t print_vector(char *at, size_t room, const float *vector)
 {
     size_t bytes = 0;
     for (uint32_t i = 0; i < DIM; i++)
-        bytes += (size_t)snprintf(at + bytes, room - bytes, "%s%.9g", i ? "," : "[",
-                                  (double)vector[i]);
+        bytes +=
+            (size_t)snprintf(at + bytes, room - bytes, "%s%.9g", i ? "," : "[", (double)vector[i]);
     return bytes + (size_t)snprintf(at + bytes, room - bytes, "]");
 }
 
 static void random_vectors(float *out, uint32_t count)
 {
-    for (uint32_t i = 0; i < count * DIM; i++) out[i] = test_random_float();
+    for (uint32_t i = 0; i < count * DIM; i++)
+        out[i] = test_random_float();
 }
 
 static void put_point(uint32_t i)
@@ -58,9 +60,10 @@ static void put_point(uint32_t i)
     random_vectors(vector, 1);
     if (i % 3 == 0)
         (void)snprintf(id, sizeof id, "\"00000000-0000-4000-8000-%012" PRIx32 "\"", i);
-    else (void)snprintf(id, sizeof id, "%" PRIu64, i % 7 == 0 ? UINT64_MAX - i : (uint64_t)i);
-    size_t at = (size_t)snprintf(body, sizeof body, "{\"points\":[{\"id\":%s,\"vector\":{\"v\":",
-                                 id);
+    else
+        (void)snprintf(id, sizeof id, "%" PRIu64, i % 7 == 0 ? UINT64_MAX - i : (uint64_t)i);
+    size_t at =
+        (size_t)snprintf(body, sizeof body, "{\"points\":[{\"id\":%s,\"vector\":{\"v\":", id);
     at += print_vector(body + at, sizeof body - at, vector);
     (void)snprintf(body + at, sizeof body - at, "},\"payload\":{\"n\":%" PRIu32 "}}]}", i % 10);
     must_call("PUT", "/collections/c/points?wait=true", body);
@@ -77,7 +80,8 @@ static void begin(const oct_alloc *alloc)
               "{\"vectors\":{\"v\":{\"size\":8,\"distance\":\"Cosine\"}},"
               "\"optimizers_config\":{\"indexing_threshold\":1},"
               "\"hnsw_config\":{\"full_scan_threshold\":10}}");
-    for (uint32_t i = 0; i < POINTS; i++) put_point(i);
+    for (uint32_t i = 0; i < POINTS; i++)
+        put_point(i);
     CHECK(sim_settle(&world, 100, &error) == OCT_OK);
 }
 
@@ -109,8 +113,8 @@ static bool same_as_rest(const oct_search_request *request, const float *vector,
     oct_reply reply;
     oct_error error;
     const oct_json *root = NULL;
-    size_t at = (size_t)snprintf(body, sizeof body, "{\"using\":\"v\",\"limit\":%" PRIu32
-                                 ",\"query\":", request->limit);
+    size_t at = (size_t)snprintf(
+        body, sizeof body, "{\"using\":\"v\",\"limit\":%" PRIu32 ",\"query\":", request->limit);
     at += print_vector(body + at, sizeof body - at, vector);
     if (request->options.bytes > 2)
         at += (size_t)snprintf(body + at, sizeof body - at, ",%.*s",
@@ -118,9 +122,9 @@ static bool same_as_rest(const oct_search_request *request, const float *vector,
     (void)snprintf(body + at, sizeof body - at, "}");
     call("POST", "/collections/c/points/query", body, &reply);
     oct_arena_init(&arena, &heap, 0);
-    bool same = reply.status == OCT_OK &&
-                oct_json_parse(&arena, (oct_str){ reply.body, reply.body_bytes }, &root, &error)
-                    == OCT_OK;
+    bool same =
+        reply.status == OCT_OK &&
+        oct_json_parse(&arena, (oct_str){ reply.body, reply.body_bytes }, &root, &error) == OCT_OK;
     const oct_json *result = same ? oct_json_get(root, OCT_STR("result")) : NULL;
     const oct_json *points = result ? oct_json_get(result, OCT_STR("points")) : NULL;
     same = points && oct_json_count(points) == count;
@@ -176,8 +180,11 @@ TEST(typed_members_win)
     oct_error error = { .message = "" };
     begin(&heap);
     random_vectors(vector, 1);
-    oct_search_request request = { .collection = OCT_STR("c"), .using_vector = OCT_STR("v"),
-                                   .vectors = vector, .vector_count = 1, .dim = DIM,
+    oct_search_request request = { .collection = OCT_STR("c"),
+                                   .using_vector = OCT_STR("v"),
+                                   .vectors = vector,
+                                   .vector_count = 1,
+                                   .dim = DIM,
                                    .limit = LIMIT_MAX };
     request.options = OCT_STR("{\"params\":{\"exact\":true}}");
     CHECK(oct_search(world.db, &request, untyped, &untyped_count, &error) == OCT_OK);
@@ -208,8 +215,11 @@ TEST(refusals_read_like_those_of_rest)
 {
     float vector[DIM] = { 1 };
     begin(&heap);
-    const oct_search_request good = { .collection = OCT_STR("c"), .using_vector = OCT_STR("v"),
-                                      .vectors = vector, .vector_count = 1, .dim = DIM,
+    const oct_search_request good = { .collection = OCT_STR("c"),
+                                      .using_vector = OCT_STR("v"),
+                                      .vectors = vector,
+                                      .vector_count = 1,
+                                      .dim = DIM,
                                       .limit = LIMIT_MAX };
     oct_search_request bad = good;
     bad.collection = OCT_STR("d");
@@ -222,12 +232,14 @@ TEST(refusals_read_like_those_of_rest)
     refused(&bad, OCT_BAD_INPUT, "Wrong input: Not existing vector name error: w");
     bad = good;
     bad.limit = 0;
-    refused(&bad, OCT_VALIDATION, "Validation error in JSON body: "
-                                  "[limit: value 0 invalid, must be 1 or larger]");
+    refused(&bad, OCT_VALIDATION,
+            "Validation error in JSON body: "
+            "[limit: value 0 invalid, must be 1 or larger]");
     bad = good;
     bad.options = OCT_STR("{\"query\":[1]}");
-    refused(&bad, OCT_BAD_INPUT, "Format error in JSON body: "
-                                 "query: a typed search has its vectors beside the options");
+    refused(&bad, OCT_BAD_INPUT,
+            "Format error in JSON body: "
+            "query: a typed search has its vectors beside the options");
     bad.options = OCT_STR("{\"with_payload\":true}");
     refused(&bad, OCT_BAD_INPUT,
             "Format error in JSON body: "
@@ -251,8 +263,12 @@ TEST(running_out_of_memory_is_an_answer)
     begin(heap_start());
     random_vectors(vectors, 2);
     const oct_search_request request = {
-        .collection = OCT_STR("c"), .using_vector = OCT_STR("v"), .vectors = vectors,
-        .vector_count = 2, .dim = DIM, .limit = LIMIT_MAX,
+        .collection = OCT_STR("c"),
+        .using_vector = OCT_STR("v"),
+        .vectors = vectors,
+        .vector_count = 2,
+        .dim = DIM,
+        .limit = LIMIT_MAX,
         .options = OCT_STR("{\"filter\":{\"must\":[{\"key\":\"n\",\"range\":{\"gte\":2}}]}}"),
     };
     oct_error error = { .message = "" };

@@ -18,9 +18,8 @@ typedef struct oct_native oct_native;
  * defaults. threads: how many the library may use for one piece of background work, the caller's
  * included; 1 = no other, 0 = as many as there are processors. */
 OCT_API OCT_MUST_CHECK oct_status oct_native_open(const char *directory,
-                                                  const oct_open_options *options,
-                                                  uint32_t threads, oct_native **out,
-                                                  oct_error *error);
+                                                  const oct_open_options *options, uint32_t threads,
+                                                  oct_native **out, oct_error *error);
 
 /* The database; it lives until oct_native_close. */
 OCT_API oct_db *oct_native_db(const oct_native *native);
