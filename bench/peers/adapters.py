@@ -120,6 +120,16 @@ class OctantAvx2(Octant):
     isa = "avx2"
 
 
+class OctantInt8(Octant):
+    modes = ("", "rescore")
+    config = {"quantization_config": {"scalar": {"type": "int8", "always_ram": True}}}
+    params = {"": {}, "rescore": {"quantization": {"rescore": True, "oversampling": 2.0}}}
+
+
+class OctantBinary(OctantInt8):
+    config = {"quantization_config": {"binary": {"always_ram": True}}}
+
+
 class Hnswlib(Adapter):
     package = "hnswlib"
 
@@ -360,7 +370,8 @@ class QdrantEdgeSq8(QdrantEdge):
 
 
 ADAPTERS = {
-    "octant": Octant, "octant-avx2": OctantAvx2,
+    "octant": Octant, "octant-avx2": OctantAvx2, "octant-int8": OctantInt8,
+    "octant-binary": OctantBinary,
     "hnswlib": Hnswlib, "faiss": Faiss, "faiss-sq8": FaissSq8,
     "svs": Svs,
     "usearch": Usearch, "usearch-i8": UsearchI8, "voyager": Voyager,

@@ -67,7 +67,7 @@ def main():
         for count, rows in found.items():
             at = at_recall(rows, recall)
             if at is None:
-                lines.append(f"| {recall} | {count:,} | the smallest ef has more |  |  |  |  |")
+                lines.append(f"| {recall} | {count:,} | not between two measured ef |  |  |  |  |")
                 continue
             distances = at["walked"] + at["rescored"]
             factor = f"{distances / before:.2f}" if before else ""
