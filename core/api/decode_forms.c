@@ -52,7 +52,8 @@ static oct_status sort_sparse(oct_arena *arena, uint32_t *indices, float *values
     TRY(oct_arena_array(arena, count, sizeof *from, &from, error));
     TRY(oct_arena_array(arena, count, sizeof *to, &to, error));
     TRY(oct_arena_array(arena, count, sizeof *old, &old, error));
-    for (size_t i = 0; i < count; i++) from[i] = (uint64_t)indices[i] << 32 | i;
+    for (size_t i = 0; i < count; i++)
+        from[i] = (uint64_t)indices[i] << 32 | i;
     for (size_t width = 1; width < count; width *= 2) {
         for (size_t start = 0; start < count; start += 2 * width)
             merge_runs(from, to, start, MIN(start + width, count), MIN(start + 2 * width, count));
@@ -121,11 +122,11 @@ oct_status oct_read_multi(oct_decoder *decoder, const oct_node *node, oct_named_
         if (count != dim)
             TRY(OCT_FAIL_AT(decoder, &item, OCT_VALIDATION,
                             "all vectors must have the same dimension, found vector with "
-                            "dimension %" PRIu32, count));
+                            "dimension %" PRIu32,
+                            count));
         if (rows > OCT_VECTOR_VALUES_MAX / dim)
-            TRY(OCT_FAIL_AT(decoder, node, OCT_LIMIT,
-                            "%" PRIu64 " values, at most %d are allowed", (uint64_t)(rows * dim),
-                            (int)OCT_VECTOR_VALUES_MAX));
+            TRY(OCT_FAIL_AT(decoder, node, OCT_LIMIT, "%" PRIu64 " values, at most %d are allowed",
+                            (uint64_t)(rows * dim), (int)OCT_VECTOR_VALUES_MAX));
         if (item.index == 0)
             TRY(oct_arena_array(decoder->arena, rows * dim, sizeof *values, &values,
                                 decoder->error));

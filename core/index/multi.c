@@ -21,9 +21,11 @@ static float best_of(const oct_flat *flat, const float *query, const float *valu
     for (; flat->datatype != OCT_DATATYPE_UINT8 && i + 4 <= rows; i += 4) {
         const float *four[4];
         float scores[4];
-        for (uint32_t j = 0; j < 4; j++) four[j] = values + (i + j) * dim;
+        for (uint32_t j = 0; j < 4; j++)
+            four[j] = values + (i + j) * dim;
         oct_metric_similarity_x4(flat->kernels, flat->metric, query, four, dim, scores);
-        for (uint32_t j = 0; j < 4; j++) best = MAX(best, scores[j]);
+        for (uint32_t j = 0; j < 4; j++)
+            best = MAX(best, scores[j]);
     }
     for (; i < rows; i++)
         best = MAX(best, oct_flat_similarity(flat, query, values + i * dim));

@@ -55,13 +55,15 @@ oct_status oct_sparse_probe_create(oct_arena *arena, const uint32_t *indices, co
     uint32_t *slots = NULL;
     uint32_t bits = 4;
     ASSERT(count <= OCT_VECTOR_VALUES_MAX);
-    while ((UINT32_C(1) << bits) < 4 * count) bits++;
+    while ((UINT32_C(1) << bits) < 4 * count)
+        bits++;
     *out = (oct_sparse_probe){ indices, weights, count, 32 - bits, NULL };
     TRY(oct_arena_array(arena, (size_t)1 << bits, sizeof *slots, &slots, error));
     out->slots = slots;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = slot_of(out, indices[i]);
-        while (slots[at]) at = (at + 1) & slot_mask(out);
+        while (slots[at])
+            at = (at + 1) & slot_mask(out);
         slots[at] = i + 1;
     }
 done:
@@ -197,8 +199,10 @@ static uint32_t find_dimension(const oct_sparse_shard *shard, uint32_t dimension
     uint32_t first = 0, end = shard->dimension_count;
     while (first < end) {
         uint32_t middle = first + (end - first) / 2;
-        if (shard->indices[middle] < dimension) first = middle + 1;
-        else end = middle;
+        if (shard->indices[middle] < dimension)
+            first = middle + 1;
+        else
+            end = middle;
     }
     bool found = first < shard->dimension_count && shard->indices[first] == dimension;
     return found ? first : UINT32_MAX;
@@ -229,10 +233,8 @@ uint64_t oct_sparse_postings(const oct_sparse *sparse, const oct_sparse_probe *p
 
 /* ---- search ----------------------------------------------------------------------------- */
 
-enum {
-    TERMS_MAX = 8192,   /* a larger query would leave too few steps of a sum to each of them */
-    TABLE_POSTINGS = 64 /* fewer postings than this are not worth a table */
-};
+/* A larger query would leave too few steps of a sum to each dimension. */
+enum { TERMS_MAX = 8192 };
 
 /* A dimension of the query that occurs in the shard. */
 typedef struct term {
@@ -247,14 +249,17 @@ typedef struct search {
     oct_topk *best;
     term *terms; /* [count] of the shard */
     uint32_t count;
-    bool positive; /* no posting contributes less than 0 */
-    double scale;  /* steps of a sum per 1 of similarity */
-    double margin; /* what the bounds may lack, by rounding, to a similarity at most */
-    int16_t *sums; /* [SPARSE_SHARD_POINTS] of bounds, in steps; 0 between shards */
+    bool positive;  /* no posting contributes less than 0 */
+    double scale;   /* steps of a sum per 1 of similarity */
+    double margin;  /* what the bounds may lack, by rounding, to a similarity at most */
+    int16_t *sums;  /* [SPARSE_SHARD_POINTS] of bounds, in steps; 0 between shards */
     oct_hit *ahead; /* [best->limit] */
 } search;
 
-static double size_of(double a, double b) { return MAX(fabs(a), fabs(b)); }
+static double size_of(double a, double b)
+{
+    return MAX(fabs(a), fabs(b));
+}
 
 /* The terms of a shard; false when their bounds can't be added in steps. */
 static bool take_terms(search *s)
@@ -280,31 +285,25 @@ static bool take_terms(search *s)
     return s->count <= TERMS_MAX && most > 1e-30 && most < 1e36;
 }
 
-/* What a posting of code c contributes at most, in steps, rounded up. */
-static int16_t bound_of(const search *s, const term *now, uint32_t code)
+/* What postings of each code contribute at most, in steps. Rounded up by cutting off and adding 1,
+ * which is one more than needed at most and lets compilers make vectors of it. A point that a
+ * positive query touches is above 0 by it. */
+static void fill_bounds(const search *s, const term *now, int16_t bounds[SPARSE_CODES])
 {
-    float lowest = s->shard->lowest[now->place], step = s->shard->steps[now->place];
-    double value = (double)lowest + (double)step * (now->weight > 0 ? code + 1 : code);
-    double steps = (double)now->weight * value * s->scale;
-    int32_t rounded = (int32_t)steps;
-    rounded += (double)rounded < steps;
-    return (int16_t)(s->positive ? MAX(rounded, 1) : rounded); /* touched points are above 0 */
+    double step = s->shard->steps[now->place], scale = (double)now->weight * s->scale;
+    double base = (double)s->shard->lowest[now->place] + (now->weight > 0 ? step : 0.0);
+    for (int32_t code = 0; code < SPARSE_CODES; code++)
+        bounds[code] = (int16_t)((int32_t)((base + step * code) * scale) + 1);
 }
 
 static void add_term(search *s, const term *now)
 {
     const oct_sparse_shard *shard = s->shard;
     uint64_t i = start_of(shard, now->place), end = shard->ends[now->place];
-    int16_t *sums = s->sums, table[SPARSE_CODES];
-    if (end - i < TABLE_POSTINGS) {
-        for (; i < end; i++)
-            sums[shard->offsets[i]] =
-                (int16_t)(sums[shard->offsets[i]] + bound_of(s, now, shard->codes[i]));
-        return;
-    }
-    for (uint32_t code = 0; code < SPARSE_CODES; code++) table[code] = bound_of(s, now, code);
+    int16_t *sums = s->sums, bounds[SPARSE_CODES];
+    fill_bounds(s, now, bounds);
     for (; i < end; i++)
-        sums[shard->offsets[i]] = (int16_t)(sums[shard->offsets[i]] + table[shard->codes[i]]);
+        sums[shard->offsets[i]] = (int16_t)(sums[shard->offsets[i]] + bounds[shard->codes[i]]);
 }
 
 /* What a sum must exceed for its point to be scored. */
@@ -339,7 +338,8 @@ static oct_status score_point(search *s, uint32_t offset, oct_error *error)
 static bool any_above(const int16_t *sums, int16_t bar)
 {
     int16_t above = 0;
-    for (uint32_t i = 0; i < GROUP_POINTS; i++) above |= (int16_t)(sums[i] > bar);
+    for (uint32_t i = 0; i < GROUP_POINTS; i++)
+        above |= (int16_t)(sums[i] > bar);
     return above != 0;
 }
 
@@ -407,7 +407,8 @@ static oct_status search_shard(search *s, oct_error *error)
     bool steps = take_terms(s);
     if (s->count == 0) return OCT_OK;
     if (!steps) return score_all(s, error);
-    for (uint32_t t = 0; t < s->count; t++) add_term(s, &s->terms[t]);
+    for (uint32_t t = 0; t < s->count; t++)
+        add_term(s, &s->terms[t]);
     if (s->best->count < s->best->limit) TRY(score_ahead(s, error));
     TRY(score_rest(s, error));
     memset(s->sums, 0, SPARSE_SHARD_POINTS * sizeof *s->sums);

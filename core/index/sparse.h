@@ -62,8 +62,7 @@ typedef struct oct_sparse {
 /* An index over a section's bytes (8-byte aligned, borrowed). Everything is checked that a search
  * relies on. CORRUPT, NOMEM. On failure nothing is left to close. */
 OCT_MUST_CHECK oct_status oct_sparse_open(const oct_alloc *alloc, const void *at, size_t bytes,
-                                          uint32_t point_count, oct_sparse *out,
-                                          oct_error *error);
+                                          uint32_t point_count, oct_sparse *out, oct_error *error);
 void oct_sparse_close(const oct_alloc *alloc, oct_sparse *sparse); /* all zero allowed */
 
 /* Points among `alive` (bit per point; NULL = all) that have the dimension. */
@@ -84,9 +83,8 @@ typedef struct oct_sparse_query {
 /* Offer the best points to `best` (empty at first), with exact similarities. `work` gives temporary
  * memory, left to its owner's reset. NOMEM, or what `read` answers; `best` then holds an undefined
  * part. */
-OCT_MUST_CHECK oct_status oct_sparse_search(const oct_sparse *sparse,
-                                            const oct_sparse_query *query, oct_arena *work,
-                                            oct_topk *best, oct_error *error);
+OCT_MUST_CHECK oct_status oct_sparse_search(const oct_sparse *sparse, const oct_sparse_query *query,
+                                            oct_arena *work, oct_topk *best, oct_error *error);
 
 /* ---- build ------------------------------------------------------------------------------ */
 

@@ -15,8 +15,8 @@
 #include "index/sparse_format.h"
 
 typedef struct shard {
-    size_t start;        /* of its postings */
-    uint32_t first;      /* of its dimensions */
+    size_t start;   /* of its postings */
+    uint32_t first; /* of its dimensions */
     uint32_t dimensions;
 } shard;
 
@@ -88,10 +88,13 @@ done:
 static bool sort_by_byte(const uint32_t *from, uint32_t *to, size_t count, uint32_t shift)
 {
     size_t starts[257] = { 0 };
-    for (size_t i = 0; i < count; i++) starts[((from[i] >> shift) & 255) + 1]++;
+    for (size_t i = 0; i < count; i++)
+        starts[((from[i] >> shift) & 255) + 1]++;
     if (starts[((from[0] >> shift) & 255) + 1] == count) return false;
-    for (size_t b = 0; b < 256; b++) starts[b + 1] += starts[b];
-    for (size_t i = 0; i < count; i++) to[starts[(from[i] >> shift) & 255]++] = from[i];
+    for (size_t b = 0; b < 256; b++)
+        starts[b + 1] += starts[b];
+    for (size_t i = 0; i < count; i++)
+        to[starts[(from[i] >> shift) & 255]++] = from[i];
     return true;
 }
 
@@ -189,8 +192,10 @@ static uint32_t find_behind(const oct_sparse_builder *builder, uint32_t from, ui
     }
     while (first < end) {
         uint32_t middle = first + (end - first) / 2;
-        if (builder->indices[middle] < dimension) first = middle + 1;
-        else end = middle;
+        if (builder->indices[middle] < dimension)
+            first = middle + 1;
+        else
+            end = middle;
     }
     ASSERT(first < last && builder->indices[first] == dimension);
     return first;
@@ -243,7 +248,8 @@ static uint8_t code_of(float value, float lowest, float step)
 {
     double place = step > 0 ? ((double)value - (double)lowest) / (double)step : 0;
     uint32_t code = place < SPARSE_CODES - 1 ? (uint32_t)place : SPARSE_CODES - 1;
-    while (code < SPARSE_CODES - 1 && sparse_bound(lowest, step, code) < value) code++;
+    while (code < SPARSE_CODES - 1 && sparse_bound(lowest, step, code) < value)
+        code++;
     return (uint8_t)code;
 }
 
@@ -259,8 +265,8 @@ static oct_status write_dimensions(const oct_sparse_builder *builder, const shar
         TRY(to.append(to.self, &end, sizeof end, error));
     }
     if (now->dimensions)
-        TRY(to.append(to.self, builder->indices + now->first,
-                      now->dimensions * sizeof(uint32_t), error));
+        TRY(to.append(to.self, builder->indices + now->first, now->dimensions * sizeof(uint32_t),
+                      error));
     for (uint32_t part = 0; part < 2; part++)
         for (uint32_t place = now->first; place < last; place++) {
             find_scale(builder, now, place, &lowest, &step);

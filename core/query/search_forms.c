@@ -75,8 +75,10 @@ static oct_status apply_idf(oct_search_job *job, oct_error *error)
     TRY(oct_arena_array(job->reading->arena, job->probe.count, sizeof *weights, &weights, error));
     for (uint32_t i = 0; i < view->count; i++) {
         const oct_view_entry *entry = &view->entries[i];
-        if (entry->sealed) count_sealed(job, entry, &found);
-        else count_memory(job, entry, &found);
+        if (entry->sealed)
+            count_sealed(job, entry, &found);
+        else
+            count_memory(job, entry, &found);
     }
     for (uint32_t d = 0; d < job->probe.count; d++)
         weights[d] = weigh(job->probe.weights[d], found.points, found.dimensions[d]);

@@ -30,8 +30,9 @@ static inline uint32_t oct_layout_find(const oct_collection_config *config, oct_
 /* The vector of these params that lies at `at`, borrowed. */
 static inline oct_named_vector oct_layout_vector(const oct_vector_params *params, const float *at)
 {
-    oct_named_vector out = { .name = params->name, .values = at, .count = params->size,
-                             .kind = params->kind };
+    oct_named_vector out = {
+        .name = params->name, .values = at, .count = params->size, .kind = params->kind
+    };
     if (params->kind == OCT_VECTOR_DENSE) return out;
     uint32_t head;
     memcpy(&head, at, sizeof head);

@@ -77,9 +77,11 @@ static uint8_t byte_of(float value)
 void oct_compact_round(oct_datatype datatype, float *values, size_t n)
 {
     if (datatype == OCT_DATATYPE_FLOAT16)
-        for (size_t i = 0; i < n; i++) values[i] = oct_half_decode(oct_half_encode(values[i]));
+        for (size_t i = 0; i < n; i++)
+            values[i] = oct_half_decode(oct_half_encode(values[i]));
     if (datatype == OCT_DATATYPE_UINT8)
-        for (size_t i = 0; i < n; i++) values[i] = (float)byte_of(values[i]);
+        for (size_t i = 0; i < n; i++)
+            values[i] = (float)byte_of(values[i]);
 }
 
 void oct_compact_encode(oct_datatype datatype, const float *values, size_t n, void *row)
@@ -93,7 +95,8 @@ void oct_compact_encode(oct_datatype datatype, const float *values, size_t n, vo
             bytes[2 * i + 1] = (uint8_t)(half >> 8);
         }
     if (datatype == OCT_DATATYPE_UINT8)
-        for (size_t i = 0; i < n; i++) bytes[i] = byte_of(values[i]);
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = byte_of(values[i]);
 }
 
 static inline float half_at(const uint8_t *row, size_t i)
@@ -106,9 +109,11 @@ void oct_compact_decode(oct_datatype datatype, const void *row, size_t n, float 
     const uint8_t *bytes = row;
     if (datatype == OCT_DATATYPE_FLOAT32) memcpy(values, row, n * sizeof *values);
     if (datatype == OCT_DATATYPE_FLOAT16)
-        for (size_t i = 0; i < n; i++) values[i] = half_at(bytes, i);
+        for (size_t i = 0; i < n; i++)
+            values[i] = half_at(bytes, i);
     if (datatype == OCT_DATATYPE_UINT8)
-        for (size_t i = 0; i < n; i++) values[i] = (float)bytes[i];
+        for (size_t i = 0; i < n; i++)
+            values[i] = (float)bytes[i];
 }
 
 /* ---- similarities ----------------------------------------------------------------------- */
@@ -117,23 +122,27 @@ void oct_compact_decode(oct_datatype datatype, const void *row, size_t n, float 
 static float fold(float sums[SUMS])
 {
     for (size_t w = SUMS / 2; w > 0; w /= 2)
-        for (size_t j = 0; j < w; j++) sums[j] += sums[j + w];
+        for (size_t j = 0; j < w; j++)
+            sums[j] += sums[j + w];
     return sums[0] == sums[0] ? sums[0] : -INFINITY;
 }
 
 static void add_dot(float sums[SUMS], const float a[SUMS], const float b[SUMS])
 {
-    for (size_t j = 0; j < SUMS; j++) sums[j] += a[j] * b[j];
+    for (size_t j = 0; j < SUMS; j++)
+        sums[j] += a[j] * b[j];
 }
 
 static void add_l2(float sums[SUMS], const float a[SUMS], const float b[SUMS])
 {
-    for (size_t j = 0; j < SUMS; j++) sums[j] += (a[j] - b[j]) * (a[j] - b[j]);
+    for (size_t j = 0; j < SUMS; j++)
+        sums[j] += (a[j] - b[j]) * (a[j] - b[j]);
 }
 
 static void add_l1(float sums[SUMS], const float a[SUMS], const float b[SUMS])
 {
-    for (size_t j = 0; j < SUMS; j++) sums[j] += fabsf(a[j] - b[j]);
+    for (size_t j = 0; j < SUMS; j++)
+        sums[j] += fabsf(a[j] - b[j]);
 }
 
 /* 32 numbers of a row from `at` on, or those before `n` and zeros: padding can't be seen. */
@@ -153,9 +162,12 @@ float oct_compact_similarity(oct_metric metric, oct_datatype datatype, const flo
         const float *part = query + at;
         if (n - at < SUMS) part = memcpy(rest, part, (n - at) * sizeof *part);
         decode_block(datatype, row, at, n, block);
-        if (metric == OCT_METRIC_EUCLID) add_l2(sums, part, block);
-        else if (metric == OCT_METRIC_MANHATTAN) add_l1(sums, part, block);
-        else add_dot(sums, part, block);
+        if (metric == OCT_METRIC_EUCLID)
+            add_l2(sums, part, block);
+        else if (metric == OCT_METRIC_MANHATTAN)
+            add_l1(sums, part, block);
+        else
+            add_dot(sums, part, block);
         if (square) add_dot(squares, block, block);
     }
     if (square) *square = fold(squares);

@@ -65,7 +65,8 @@ static void fill(void)
                                      .vectors = vectors[i],
                                      .vector_count = NAMES };
         }
-        const oct_write write = { .kind = OCT_WRITE_UPSERT, .points = points,
+        const oct_write write = { .kind = OCT_WRITE_UPSERT,
+                                  .points = points,
                                   .point_count = BATCH };
         CHECK(oct_collection_write(collection, &arena, &write, &result, &error) == OCT_OK);
         oct_arena_reset(&arena);

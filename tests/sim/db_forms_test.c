@@ -30,9 +30,13 @@ static const oct_vector_params fields[FIELDS] = {
     { { "d", 1 }, .metric = OCT_METRIC_DOT, .kind = OCT_VECTOR_MULTI },
     { { "e", 1 }, .metric = OCT_METRIC_EUCLID, .kind = OCT_VECTOR_MULTI },
     { { "h", 1 }, .metric = OCT_METRIC_COSINE, .datatype = OCT_DATATYPE_FLOAT16 },
-    { { "m", 1 }, .metric = OCT_METRIC_COSINE, .kind = OCT_VECTOR_MULTI,
+    { { "m", 1 },
+      .metric = OCT_METRIC_COSINE,
+      .kind = OCT_VECTOR_MULTI,
       .datatype = OCT_DATATYPE_UINT8 },
-    { { "n", 1 }, .metric = OCT_METRIC_EUCLID, .kind = OCT_VECTOR_MULTI,
+    { { "n", 1 },
+      .metric = OCT_METRIC_EUCLID,
+      .kind = OCT_VECTOR_MULTI,
       .datatype = OCT_DATATYPE_FLOAT16 },
     { { "p", 1 }, .metric = OCT_METRIC_MANHATTAN },
     { { "s", 1 }, .metric = OCT_METRIC_DOT, .kind = OCT_VECTOR_SPARSE },
@@ -46,8 +50,7 @@ static const char config_text[] =
     "\"h\":{\"size\":5,\"distance\":\"Cosine\",\"datatype\":\"float16\"},"
     "\"m\":{\"size\":5,\"distance\":\"Cosine\",\"datatype\":\"uint8\"" MULTI
     "\"n\":{\"size\":5,\"distance\":\"Euclid\",\"datatype\":\"float16\"" MULTI
-    "\"c\":{\"size\":5,\"distance\":\"Cosine\"" MULTI
-    "\"d\":{\"size\":5,\"distance\":\"Dot\"" MULTI
+    "\"c\":{\"size\":5,\"distance\":\"Cosine\"" MULTI "\"d\":{\"size\":5,\"distance\":\"Dot\"" MULTI
     "\"e\":{\"size\":5,\"distance\":\"Euclid\"" MULTI
     "\"p\":{\"size\":5,\"distance\":\"Manhattan\"}},"
     "\"sparse_vectors\":{\"s\":{},\"t\":{\"modifier\":\"idf\"}},"
@@ -102,7 +105,8 @@ static kept_vector random_vector(uint32_t field)
             if (test_random_below(spread) == 0)
                 out.indices[out.count++] = d < 30 ? d * d : UINT32_MAX - 40 + d;
     }
-    for (uint32_t i = 0; i < out.count; i++) out.values[i] = random_value(field, whole);
+    for (uint32_t i = 0; i < out.count; i++)
+        out.values[i] = random_value(field, whole);
     return out;
 }
 
@@ -206,8 +210,7 @@ static bool sparse_similarity(const kept_vector *query, const kept_vector *point
     *out = 0;
     for (uint32_t i = 0; i < query->count; i++)
         for (uint32_t j = 0; j < point->count; j++)
-            if (query->indices[i] == point->indices[j])
-                *out += query->values[i] * point->values[j];
+            if (query->indices[i] == point->indices[j]) *out += query->values[i] * point->values[j];
     return *out != 0.0f;
 }
 
@@ -227,8 +230,8 @@ static bool similarity(uint32_t field, const kept_vector *query, const kept_vect
     for (uint32_t i = 0; i < query->rows; i++) {
         float best = -INFINITY;
         for (uint32_t j = 0; j < point->rows; j++)
-            best = fmaxf(best, row_similarity(field, query->values + i * DIM,
-                                              point->values + j * DIM));
+            best = fmaxf(best,
+                         row_similarity(field, query->values + i * DIM, point->values + j * DIM));
         *out += best;
     }
     return true;
@@ -263,7 +266,8 @@ static uint32_t rank(uint32_t field, const kept_vector *query, uint32_t below, u
             continue;
         if (!similarity(field, &weighed, &point->vectors[field], &score)) continue;
         uint32_t at = count++;
-        for (; at > 0 && out[at - 1].score < score; at--) out[at] = out[at - 1];
+        for (; at > 0 && out[at - 1].score < score; at--)
+            out[at] = out[at - 1];
         out[at] = (ranked){ i, score };
     }
     return count;
@@ -302,9 +306,11 @@ static void compare_scroll(void)
     oct_found found;
     uint32_t alive = 0;
     CHECK(oct_collection_scroll(collection, &arena, &scroll, &found, &error) == OCT_OK);
-    for (uint32_t i = 0; i < IDS; i++) alive += points[i].exists;
+    for (uint32_t i = 0; i < IDS; i++)
+        alive += points[i].exists;
     CHECK_EQ_U64(found.count, alive);
-    for (uint32_t i = 0; i < found.count; i++) CHECK(same_point(&found.points[i]));
+    for (uint32_t i = 0; i < found.count; i++)
+        CHECK(same_point(&found.points[i]));
     oct_arena_reset(&arena);
 }
 
@@ -326,10 +332,11 @@ static void compare_query(uint32_t field)
     static ranked wanted[IDS];
     uint32_t below = test_random_below(3) ? 20 : test_random_below(20), stored = IDS;
     kept_vector vector = random_vector(field);
-    oct_condition condition = { .kind = OCT_CONDITION_RANGE,
-                                .key = OCT_STR("n"),
-                                .range = { .lower = -INFINITY, .upper = below, .has_upper = true,
-                                           .upper_open = true } };
+    oct_condition condition = {
+        .kind = OCT_CONDITION_RANGE,
+        .key = OCT_STR("n"),
+        .range = { .lower = -INFINITY, .upper = below, .has_upper = true, .upper_open = true }
+    };
     const oct_filter filter = { .must = { &condition, 1 } };
     const oct_named_vector query_vector = named(field, &vector);
     oct_query query = { .kind = OCT_QUERY_VECTOR,
@@ -359,7 +366,8 @@ static void compare_query(uint32_t field)
         query.has_score_threshold = true;
         query.score_threshold = oct_metric_score(fields[field].metric, wanted[5].score);
         float least = oct_metric_threshold(fields[field].metric, query.score_threshold);
-        while (count > 0 && !(wanted[count - 1].score > least)) count--;
+        while (count > 0 && !(wanted[count - 1].score > least))
+            count--;
     }
     query.offset = test_random_below(3);
     uint32_t skipped = MIN(count, (uint32_t)query.offset);
@@ -406,9 +414,12 @@ static void change(void)
 {
     uint32_t dice = test_random_below(10);
     bool more;
-    if (dice < 6) upsert();
-    else if (dice < 8) change_vectors();
-    else delete_points();
+    if (dice < 6)
+        upsert();
+    else if (dice < 8)
+        change_vectors();
+    else
+        delete_points();
     if (test_random_below(2)) CHECK(oct_maintain(world.db, 0, &more, &error) == OCT_OK);
 }
 
@@ -426,7 +437,8 @@ static void run(uint32_t segment_points)
     world.options.appendable_points_max = segment_points;
     open_world();
     for (uint32_t round = 0; round < 60 && !test_failed; round++) {
-        for (uint32_t i = 0; i < 25; i++) change();
+        for (uint32_t i = 0; i < 25; i++)
+            change();
         if (round % 7 == 3) CHECK(sim_settle(&world, 1, &error) == OCT_OK);
         if (round % 5 == 4) {
             close_world();
@@ -434,7 +446,8 @@ static void run(uint32_t segment_points)
         }
         compare_scroll();
         for (uint32_t i = 0; i < 4; i++)
-            for (uint32_t f = 0; f < FIELDS; f++) compare_query(f);
+            for (uint32_t f = 0; f < FIELDS; f++)
+                compare_query(f);
     }
     oct_arena_reset(&arena);
     close_world();
@@ -445,8 +458,17 @@ static void run(uint32_t segment_points)
     CHECK(heap_is_empty());
 }
 
-TEST(small_segments) { run(24); }
-TEST(larger_segments) { run(150); }
-TEST(one_memory_segment) { run(100000); }
+TEST(small_segments)
+{
+    run(24);
+}
+TEST(larger_segments)
+{
+    run(150);
+}
+TEST(one_memory_segment)
+{
+    run(100000);
+}
 
 TEST_MAIN(small_segments, larger_segments, one_memory_segment)

@@ -52,7 +52,8 @@ static void random_vector(const kind *of, uint32_t values, kept *out)
     out->count = 0;
     for (uint32_t i = 0; i < values; i++) {
         uint32_t dimension = random_dimension(of), at = out->count;
-        while (at > 0 && out->indices[at - 1] > dimension) at--;
+        while (at > 0 && out->indices[at - 1] > dimension)
+            at--;
         if (at > 0 && out->indices[at - 1] == dimension) continue;
         memmove(out->indices + at + 1, out->indices + at, (out->count - at) * sizeof(uint32_t));
         out->indices[at] = dimension;
@@ -118,8 +119,7 @@ static float dot(const kept *query, const kept *point)
     float sum = 0;
     for (uint32_t i = 0; i < query->count; i++)
         for (uint32_t j = 0; j < point->count; j++)
-            if (query->indices[i] == point->indices[j])
-                sum += query->values[i] * point->values[j];
+            if (query->indices[i] == point->indices[j]) sum += query->values[i] * point->values[j];
     return sum;
 }
 
@@ -176,7 +176,8 @@ static void compare(const kind *of)
         random_vector(of, 1 + test_random_below(VALUES_MAX - 1), &query);
         for (size_t i = 0; i < ARRAY_COUNT(allowed); i++) {
             allowed[i] = UINT64_MAX;
-            for (uint32_t k = 0; k < share; k++) allowed[i] &= test_random();
+            for (uint32_t k = 0; k < share; k++)
+                allowed[i] &= test_random();
         }
         float floor = test_random_below(3) ? -INFINITY : 20.0f * test_random_float();
         CHECK(search_is_right(&sparse, &query, share ? allowed : NULL, floor));
@@ -187,13 +188,14 @@ static void compare(const kind *of)
 TEST(searches_find_what_every_point_tells)
 {
     static const kind kinds[] = {
-        { POINTS, 300, 8, false, true },  { POINTS, 300, 8, false, false },
-        { 9000, 300, 60, true, true },    { 9000, 20, 60, true, false },
-        { 64, 10, 60, true, false },      { 1, 3, 60, false, false },
-        { 8193, 5000, 60, false, true },  { 0, 1, 9, false, false },
-        { 20000, 2, 60, false, true },    { 9000, 300, 60, false, false },
+        { POINTS, 300, 8, false, true }, { POINTS, 300, 8, false, false },
+        { 9000, 300, 60, true, true },   { 9000, 20, 60, true, false },
+        { 64, 10, 60, true, false },     { 1, 3, 60, false, false },
+        { 8193, 5000, 60, false, true }, { 0, 1, 9, false, false },
+        { 20000, 2, 60, false, true },   { 9000, 300, 60, false, false },
     };
-    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) compare(&kinds[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+        compare(&kinds[i]);
 }
 
 TEST(dimensions_are_counted)
@@ -204,7 +206,8 @@ TEST(dimensions_are_counted)
     make_points(&of);
     CHECK(build(heap_start(), of.points) == OCT_OK);
     CHECK(open_section(of.points, &sparse) == OCT_OK);
-    for (size_t i = 0; i < ARRAY_COUNT(alive); i++) alive[i] = test_random();
+    for (size_t i = 0; i < ARRAY_COUNT(alive); i++)
+        alive[i] = test_random();
     for (uint32_t d = 0; d < 60; d++) {
         uint64_t all = 0, living = 0;
         for (uint32_t i = 0; i < of.points; i++)
@@ -230,7 +233,8 @@ TEST(sums_may_overflow)
     CHECK(build(heap_start(), 3) == OCT_OK);
     CHECK(open_section(3, &sparse) == OCT_OK);
     const kept query = { 2, { 0, 97 }, { huge, huge } };
-    for (uint32_t i = 0; i < 20; i++) CHECK(search_is_right(&sparse, &query, NULL, -INFINITY));
+    for (uint32_t i = 0; i < 20; i++)
+        CHECK(search_is_right(&sparse, &query, NULL, -INFINITY));
     oct_sparse_close(&test_alloc, &sparse);
 }
 
