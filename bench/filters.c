@@ -72,8 +72,10 @@ static void *plain_resize(void *self, void *old, size_t old_bytes, size_t new_by
     (void)old_bytes;
     const size_t page = 2 << 20;
     void *block = NULL;
-    if (new_bytes == 0) free(old);
-    else block = realloc(old, new_bytes);
+    if (new_bytes == 0)
+        free(old);
+    else
+        block = realloc(old, new_bytes);
     if (block && new_bytes >= 4 * page) {
         size_t skipped = (page - (uintptr_t)block % page) % page;
         (void)madvise((char *)block + skipped, (new_bytes - skipped) / page * page, MADV_HUGEPAGE);
@@ -147,8 +149,8 @@ static void add_filter(bench *b, oct_str name, const oct_json *value)
     if (bytes < b->query_count * TRUTH_IDS * sizeof(int32_t)) die("a truth is too short");
     f->condition = (oct_condition){ .key = { f->field, strlen(f->field) } };
     if (f->value[0]) {
-        f->scalar = (oct_scalar){ .kind = OCT_SCALAR_KEYWORD,
-                                  .keyword = { f->value, strlen(f->value) } };
+        f->scalar =
+            (oct_scalar){ .kind = OCT_SCALAR_KEYWORD, .keyword = { f->value, strlen(f->value) } };
         f->condition.kind = OCT_CONDITION_MATCH_ANY;
         f->condition.values = &f->scalar;
         f->condition.value_count = 1;
@@ -174,7 +176,8 @@ static void read_filters(bench *b)
     oct_json_iter each = oct_json_iterate(root);
     oct_str key;
     const oct_json *value;
-    while ((value = oct_json_next(&each, &key)) != NULL) add_filter(b, key, value);
+    while ((value = oct_json_next(&each, &key)) != NULL)
+        add_filter(b, key, value);
     oct_arena_reset(&arena);
     free(text);
 }
@@ -184,7 +187,9 @@ static void parse(bench *b, int argc, char **argv)
     const struct {
         const char *name;
         uint32_t *value;
-    } numbers[] = { { "repeats", &b->repeats }, { "limit", &b->limit }, { "acorn", &b->acorn },
+    } numbers[] = { { "repeats", &b->repeats },
+                    { "limit", &b->limit },
+                    { "acorn", &b->acorn },
                     { "payload_m", &b->payload_m } };
     for (int i = 3; i < argc; i++) {
         char *equal = strchr(argv[i], '=');
@@ -199,7 +204,8 @@ static void parse(bench *b, int argc, char **argv)
     }
     static const uint64_t usual[] = { 10, 16, 24, 32, 48, 64, 96, 128, 192, 256 };
     if (b->ef_count > 0) return;
-    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) b->efs[b->ef_count++] = usual[i];
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        b->efs[b->ef_count++] = usual[i];
 }
 
 /* ---- filling ---------------------------------------------------------------------------- */
@@ -256,7 +262,8 @@ static void fill(bench *b)
     double begin = seconds(CLOCK_PROCESS_CPUTIME_ID);
     int bytes = snprintf(body, sizeof body,
                          "{\"vectors\":{\"size\":%d,\"distance\":\"Cosine\"},"
-                         "\"optimizers_config\":{\"default_segment_number\":1}", DIM);
+                         "\"optimizers_config\":{\"default_segment_number\":1}",
+                         DIM);
     snprintf(body + bytes, sizeof body - (size_t)bytes, ",\"hnsw_config\":{\"payload_m\":%u}}",
              b->payload_m);
     change(b, "PUT", "/collections/c", body, answer);
@@ -357,8 +364,10 @@ static void measure(bench *b)
                 double best = 1e9;
                 for (uint32_t r = 0; r < b->repeats; r++) {
                     double begin = seconds(CLOCK_THREAD_CPUTIME_ID);
-                    if (way == 0) run_call(b, f, b->efs[e], found);
-                    else run_typed(b, f, b->efs[e], found);
+                    if (way == 0)
+                        run_call(b, f, b->efs[e], found);
+                    else
+                        run_typed(b, f, b->efs[e], found);
                     double took = seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
                     best = took < best ? took : best;
                 }

@@ -63,7 +63,10 @@ static double cpu_seconds(clockid_t clock)
     return node_cpu_us() * 1e-6;
 }
 #else
-static double cpu_seconds(clockid_t clock) { return seconds(clock); }
+static double cpu_seconds(clockid_t clock)
+{
+    return seconds(clock);
+}
 #endif
 
 /* ---- host ------------------------------------------------------------------------------- */
@@ -78,7 +81,8 @@ static void *metered_resize(void *self, void *old, size_t old_bytes, size_t new_
     meter *m = self;
     size_t now = atomic_fetch_add(&m->now, new_bytes - old_bytes) + new_bytes - old_bytes;
     size_t peak = atomic_load(&m->peak);
-    while (now > peak && !atomic_compare_exchange_weak(&m->peak, &peak, now)) continue;
+    while (now > peak && !atomic_compare_exchange_weak(&m->peak, &peak, now))
+        continue;
     if (new_bytes == 0) {
         free(old);
         return NULL;
@@ -138,7 +142,8 @@ static void pool_parallel(void *self, uint32_t tasks, void (*run)(void *arg, uin
     p->tasks = tasks;
     pthread_cond_broadcast(&p->work);
     pool_drain(p);
-    while (p->running > 0) pthread_cond_wait(&p->idle, &p->mutex);
+    while (p->running > 0)
+        pthread_cond_wait(&p->idle, &p->mutex);
     pthread_mutex_unlock(&p->mutex);
 }
 
@@ -165,8 +170,8 @@ static options parse(int argc, char **argv)
         const char *name;
         uint32_t *value;
     } numbers[] = {
-        { "m=", &o.m },         { "efc=", &o.efc },       { "width=", &o.width },
-        { "codes=", &o.codes }, { "metric=", &o.metric }, { "budget_ms=", &o.budget_ms },
+        { "m=", &o.m },           { "efc=", &o.efc },         { "width=", &o.width },
+        { "codes=", &o.codes },   { "metric=", &o.metric },   { "budget_ms=", &o.budget_ms },
         { "delete=", &o.delete }, { "repeats=", &o.repeats },
     };
     for (int i = 6; i < argc; i++) {
@@ -282,7 +287,8 @@ static uint32_t hits_of(const bench *b, uint32_t query, const oct_hit *hits, uin
     uint32_t found = 0;
     for (uint32_t t = 0; t < LIMIT && truth[t] >= 0; t++) {
         ++*wanted;
-        for (uint32_t i = 0; i < count; i++) found += hits[i].offset == (uint32_t)truth[t];
+        for (uint32_t i = 0; i < count; i++)
+            found += hits[i].offset == (uint32_t)truth[t];
     }
     return found;
 }
@@ -297,11 +303,14 @@ static oct_hnsw_way way_of(const bench *b, const oct_hnsw *graph, uint32_t ef)
                                    .points = oct_hnsw_point_count(graph),
                                    .wanted = LIMIT };
     switch (oct_plan_cheapest(&facts, ef)) {
-    case OCT_PLAN_WALK_ALL: return OCT_HNSW_WALK_ALL;
-    case OCT_PLAN_WALK_ALLOWED: return OCT_HNSW_WALK_ALLOWED;
+    case OCT_PLAN_WALK_ALL:
+        return OCT_HNSW_WALK_ALL;
+    case OCT_PLAN_WALK_ALLOWED:
+        return OCT_HNSW_WALK_ALLOWED;
     case OCT_PLAN_SKIP:
     case OCT_PLAN_SCAN:
-    case OCT_PLAN_SCAN_CODES: break;
+    case OCT_PLAN_SCAN_CODES:
+        break;
     }
     return OCT_HNSW_SCAN;
 }
@@ -425,7 +434,8 @@ int main(int argc, char **argv)
     if (b.o.modulus > 0) {
         b.allowed = calloc(oct_bits_words(count), sizeof *b.allowed);
         if (!b.allowed) die("out of memory");
-        for (uint32_t i = b.o.rest; i < count; i += b.o.modulus) oct_bits_set(b.allowed, i);
+        for (uint32_t i = b.o.rest; i < count; i += b.o.modulus)
+            oct_bits_set(b.allowed, i);
         b.allowed_count = (uint32_t)oct_bits_count(b.allowed, oct_bits_words(count));
     }
     bool given = strcmp(argv[3], "-") != 0 && b.o.modulus == 0;

@@ -30,7 +30,7 @@ typedef int32_t (*int_kernel)(const uint8_t *a, const int8_t *b, size_t n);
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define HAS_REFERENCE 1
-#define TARGET __attribute__((target("avx2,fma")))
+#define TARGET        __attribute__((target("avx2,fma")))
 
 static TARGET float fold(__m256 s0, __m256 s1, __m256 s2, __m256 s3)
 {
@@ -116,9 +116,9 @@ static bool can_run_reference(void)
 #endif
 
 typedef enum operation { DOT, L2, L1, U7I8, DOT_X4, L2_X4, L1_X4, U7I8_X4, OPERATIONS } operation;
-static const char *const operation_names[] = { "dot_f32", "l2_f32", "l1_f32", "dot_u7i8",
-                                               "dot_f32_x4", "l2_f32_x4", "l1_f32_x4",
-                                               "dot_u7i8_x4" };
+static const char *const operation_names[] = {
+    "dot_f32", "l2_f32", "l1_f32", "dot_u7i8", "dot_f32_x4", "l2_f32_x4", "l1_f32_x4", "dot_u7i8_x4"
+};
 
 typedef struct contender {
     oct_kernels kernels; /* the reference fills the single kernels of this table */
@@ -162,7 +162,8 @@ static void fill_inputs(void)
 static float scan_float(float_kernel kernel, size_t dimension)
 {
     float sum = 0;
-    for (size_t r = 0; r < ROWS; r++) sum += kernel(query, rows + r * dimension, dimension);
+    for (size_t r = 0; r < ROWS; r++)
+        sum += kernel(query, rows + r * dimension, dimension);
     return sum;
 }
 
@@ -217,7 +218,8 @@ static float scan(const oct_kernels *kernels, operation what, size_t dimension)
 static double time_scans(const oct_kernels *kernels, operation what, size_t dimension, int scans)
 {
     double start = now_ns();
-    for (int i = 0; i < scans; i++) sink = scan(kernels, what, dimension);
+    for (int i = 0; i < scans; i++)
+        sink = scan(kernels, what, dimension);
     return (now_ns() - start) / ((double)scans * (double)ROWS);
 }
 
@@ -257,7 +259,8 @@ static size_t list_contenders(void)
 {
     const oct_kernels *runnable[OCT_KERNELS_MAX];
     size_t count = oct_kernels_list(runnable, OCT_KERNELS_MAX);
-    for (size_t i = 0; i < count; i++) contenders[i].kernels = *runnable[i];
+    for (size_t i = 0; i < count; i++)
+        contenders[i].kernels = *runnable[i];
 #if HAS_REFERENCE
     if (can_run_reference()) {
         contenders[count++].kernels = (oct_kernels){ .name = "reference",

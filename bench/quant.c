@@ -154,10 +154,9 @@ static void search(const data *d, const oct_hnsw *graph, const way *w, oct_hnsw_
     oct_error error;
     oct_status status;
     if (w->walk) {
-        const oct_hnsw_query query = { .vector = vector,
-                                       .ef = w->ef,
-                                       .oversampling = w->oversampling,
-                                       .rescore = w->rescore };
+        const oct_hnsw_query query = {
+            .vector = vector, .ef = w->ef, .oversampling = w->oversampling, .rescore = w->rescore
+        };
         status = oct_hnsw_search(graph, &query, scratch, best, &error);
     } else {
         const oct_quant_request request = { .vector = vector,
@@ -215,7 +214,8 @@ static void measure_kind(data *d, const oct_host *host, const bytes_sink *bytes,
     double start = seconds();
     if (oct_quant_builder_create(host, &d->flat, &kinds[kind].params, &builder, &error) != OCT_OK)
         die(error.message);
-    while (!oct_quant_build_step(builder, UINT64_MAX)) continue;
+    while (!oct_quant_build_step(builder, UINT64_MAX))
+        continue;
     oct_quant *quant = oct_quant_builder_finish(builder);
     oct_quant_builder_destroy(builder);
     printf("{\"kind\":\"%s\",\"row_bytes\":%u,\"seconds_to_code\":%.3f}\n", kinds[kind].name,
@@ -254,7 +254,8 @@ int main(int argc, char **argv)
            graph.bytes);
     for (size_t kind = 0; kind < ARRAY_COUNT(kinds); kind++) {
         bool wanted = argc == 6;
-        for (int i = 6; i < argc; i++) wanted = wanted || strcmp(argv[i], kinds[kind].name) == 0;
+        for (int i = 6; i < argc; i++)
+            wanted = wanted || strcmp(argv[i], kinds[kind].name) == 0;
         if (wanted) measure_kind(&d, &host, &graph, kind);
     }
     return 0;

@@ -18,8 +18,8 @@
 
 static void print_overview(FILE *file, const oct_command *const *commands, size_t count)
 {
-    (void)fprintf(file, "octant %s, a vector database with the API of Qdrant %s\n\n",
-                  oct_version(), oct_qdrant_version());
+    (void)fprintf(file, "octant %s, a vector database with the API of Qdrant %s\n\n", oct_version(),
+                  oct_qdrant_version());
     (void)fputs("usage: octant COMMAND ... (octant COMMAND --help for its options)\n\n", file);
     for (size_t i = 0; i < count; i++)
         (void)fprintf(file, "  %-8s %s\n", commands[i]->name, commands[i]->summary);

@@ -17,9 +17,9 @@ typedef struct oct_command {
     int (*run)(int argc, char **argv, const oct_host *host);
 } oct_command;
 
-extern const oct_command oct_command_call;   /* commands_call.c */
-extern const oct_command oct_command_import; /* commands_import.c */
-extern const oct_command oct_command_check;  /* commands_check.c */
+extern const oct_command oct_command_call;    /* commands_call.c */
+extern const oct_command oct_command_import;  /* commands_import.c */
+extern const oct_command oct_command_check;   /* commands_check.c */
 extern const oct_command oct_command_inspect; /* commands_inspect.c */
 
 /* Run the command argv[1] out of `commands` [count]; --help and --version are answered here. */

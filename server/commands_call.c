@@ -51,9 +51,9 @@ static int call_once(const call_options *options, const oct_host *host, char **w
     }
     int code = OCT_EXIT_FAILED;
     if (oct_command_open(host, options->directory, options->read_only, &opened)) {
-        oct_call_request request = {
-            .verb = words[0], .path = { words[1], strlen(words[1]) }, .body = body
-        };
+        oct_call_request request = { .verb = words[0],
+                                     .path = { words[1], strlen(words[1]) },
+                                     .body = body };
         oct_call(opened.db, &request, &reply);
         code = reply.body ? print_reply(&reply) : oct_command_fail("out of memory");
         oct_reply_free(opened.db, &reply);
@@ -80,8 +80,10 @@ static const char *read_line(oct_str line, call_line *out)
         return "no string member path";
     oct_text_add(&out->verb, "", 1); /* its NUL */
     if (!oct_text_member(line, "body", &body)) return NULL;
-    if (body.at[0] != '"') oct_text_add(&out->body, body.at, body.bytes);
-    else if (!oct_text_unquote(body, &out->body)) return "the body is a broken string";
+    if (body.at[0] != '"')
+        oct_text_add(&out->body, body.at, body.bytes);
+    else if (!oct_text_unquote(body, &out->body))
+        return "the body is a broken string";
     if (out->verb.failed || out->path.failed || out->body.failed) return "out of memory";
     return NULL;
 }
@@ -118,8 +120,8 @@ static bool answer_line(oct_db *db, oct_str line, call_line *parts, size_t *bad)
                                  .path = { parts->path.at, parts->path.bytes },
                                  .body = { parts->body.at, parts->body.bytes } };
     oct_call(db, &request, &reply);
-    bool written = reply.body && write_answer(reply.http_status,
-                                              (oct_str){ reply.body, reply.body_bytes });
+    bool written =
+        reply.body && write_answer(reply.http_status, (oct_str){ reply.body, reply.body_bytes });
     oct_reply_free(db, &reply);
     return written;
 }
@@ -162,10 +164,14 @@ static int run(int argc, char **argv, const oct_host *host)
     call_options options = { .directory = "./octant-data" };
     int letter;
     while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        if (letter == 'd') options.directory = optarg;
-        else if (letter == 'l') options.lines = true;
-        else if (letter == 'r') options.read_only = true;
-        else return oct_command_usage(&oct_command_call, "the options are wrong");
+        if (letter == 'd')
+            options.directory = optarg;
+        else if (letter == 'l')
+            options.lines = true;
+        else if (letter == 'r')
+            options.read_only = true;
+        else
+            return oct_command_usage(&oct_command_call, "the options are wrong");
     }
     int words = argc - optind;
     if (options.lines && words == 0) return call_lines(&options, host);

@@ -34,9 +34,9 @@ typedef struct import_state {
     const import_options *options;
     oct_db *db;
     oct_source source;
-    oct_text path;  /* "/collections/NAME" */
-    oct_text body;  /* of the batch; kept between batches */
-    float *floats;  /* of the batch: [float_count] */
+    oct_text path; /* "/collections/NAME" */
+    oct_text body; /* of the batch; kept between batches */
+    float *floats; /* of the batch: [float_count] */
     size_t float_count;
     oct_progress progress;
 } import_state;
@@ -78,7 +78,8 @@ static void print_refusal(const oct_reply *reply, const char *what)
     oct_text text = { 0 };
     if (body.bytes > 0 && find(body, names, 2, &message) && oct_text_unquote(message, &text))
         (void)oct_command_fail("%s: %.*s", what, (int)text.bytes, text.at ? text.at : "");
-    else (void)oct_command_fail("%s: %s", what, oct_status_text(reply->status));
+    else
+        (void)oct_command_fail("%s: %s", what, oct_status_text(reply->status));
     oct_text_free(&text);
 }
 
@@ -89,8 +90,8 @@ static bool create_collection(import_state *state)
     oct_reply reply;
     const char *distance = state->options->distance;
     state->body.bytes = 0;
-    oct_text_print(&state->body, "{\"vectors\":{\"size\":%" PRIu32 ",\"distance\":",
-                   state->source.vector_size);
+    oct_text_print(&state->body,
+                   "{\"vectors\":{\"size\":%" PRIu32 ",\"distance\":", state->source.vector_size);
     oct_text_quote(&state->body, (oct_str){ distance, strlen(distance) });
     oct_text_print(&state->body, "}}");
     int http = call(state->db, "PUT", &state->path, state, &reply);
@@ -144,8 +145,8 @@ static double share_done(const import_state *state)
 {
     const oct_source *source = &state->source;
     uint64_t limit = state->options->limit;
-    double share = source->bytes_total
-                       ? (double)source->bytes_read / (double)source->bytes_total : 1;
+    double share =
+        source->bytes_total ? (double)source->bytes_read / (double)source->bytes_total : 1;
     double of_limit = limit ? (double)source->row / (double)limit : 0;
     return share > of_limit ? share : of_limit;
 }
@@ -270,32 +271,45 @@ static int import(const import_options *options, const oct_host *host)
 static bool set_option(import_options *options, int letter, const char *value)
 {
     switch (letter) {
-    case 'c': options->collection = value; return true;
-    case 'd': options->directory = value; return true;
-    case 'p': options->payload = value; return true;
-    case 'm': options->distance = value; return true;
-    case 'i': options->ids_from = value; return true;
-    case 's': return oct_command_number(value, 1, OCT_VECTOR_SIZE_MAX, &options->vector_size);
-    case 'l': return oct_command_number(value, 1, UINT64_MAX, &options->limit);
-    case 'b': return oct_command_number(value, 1, BATCH_POINTS_MAX, &options->batch);
-    default: return false;
+    case 'c':
+        options->collection = value;
+        return true;
+    case 'd':
+        options->directory = value;
+        return true;
+    case 'p':
+        options->payload = value;
+        return true;
+    case 'm':
+        options->distance = value;
+        return true;
+    case 'i':
+        options->ids_from = value;
+        return true;
+    case 's':
+        return oct_command_number(value, 1, OCT_VECTOR_SIZE_MAX, &options->vector_size);
+    case 'l':
+        return oct_command_number(value, 1, UINT64_MAX, &options->limit);
+    case 'b':
+        return oct_command_number(value, 1, BATCH_POINTS_MAX, &options->batch);
+    default:
+        return false;
     }
 }
 
 static int run(int argc, char **argv, const oct_host *host)
 {
-    static const struct option known[] = {
-        { "collection", required_argument, NULL, 'c' },
-        { "data", required_argument, NULL, 'd' },
-        { "payload", required_argument, NULL, 'p' },
-        { "distance", required_argument, NULL, 'm' },
-        { "ids-from", required_argument, NULL, 'i' },
-        { "vector-size", required_argument, NULL, 's' },
-        { "limit", required_argument, NULL, 'l' },
-        { "batch", required_argument, NULL, 'b' },
-        { 0 }
-    };
-    import_options options = { .directory = "./octant-data", .distance = "Cosine",
+    static const struct option known[] = { { "collection", required_argument, NULL, 'c' },
+                                           { "data", required_argument, NULL, 'd' },
+                                           { "payload", required_argument, NULL, 'p' },
+                                           { "distance", required_argument, NULL, 'm' },
+                                           { "ids-from", required_argument, NULL, 'i' },
+                                           { "vector-size", required_argument, NULL, 's' },
+                                           { "limit", required_argument, NULL, 'l' },
+                                           { "batch", required_argument, NULL, 'b' },
+                                           { 0 } };
+    import_options options = { .directory = "./octant-data",
+                               .distance = "Cosine",
                                .batch = BATCH_POINTS };
     int letter;
     while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {

@@ -98,8 +98,10 @@ static void print_object(oct_str value, int indent)
             continue;
         }
         (void)putchar('\n');
-        if (item.at[0] == '[') print_array(item, indent + 2);
-        else print_object(item, indent + 2);
+        if (item.at[0] == '[')
+            print_array(item, indent + 2);
+        else
+            print_object(item, indent + 2);
     }
 }
 

@@ -11,7 +11,7 @@
 
 enum { BAR_COLUMNS = 24 };
 #define REDRAW_NS UINT64_C(100000000)
-#define LINE_NS UINT64_C(5000000000) /* a log should stay readable */
+#define LINE_NS   UINT64_C(5000000000) /* a log should stay readable */
 
 void oct_progress_start(oct_progress *progress, const char *verb, const char *noun)
 {
@@ -39,7 +39,8 @@ void oct_progress_step(oct_progress *progress, uint64_t count, double share)
     if (progress->terminal) {
         char bar[BAR_COLUMNS + 1] = { 0 };
         int full = (int)(share * (double)BAR_COLUMNS);
-        for (int i = 0; i < BAR_COLUMNS; i++) bar[i] = i < full ? '#' : '.';
+        for (int i = 0; i < BAR_COLUMNS; i++)
+            bar[i] = i < full ? '#' : '.';
         (void)fprintf(stderr, "\r[%s] ", bar);
     }
     (void)fprintf(stderr, "%s %" PRIu64 " %s, %.0f%%, %.0f a second, %.0f s left", progress->verb,

@@ -33,16 +33,20 @@ bool oct_source_open(oct_source *source, const char *path, const char *payload_p
 {
     struct stat found;
     *source = (oct_source){ .path = path, .payload_path = payload_path };
-    if (ends_with(path, ".f32")) source->kind = OCT_SOURCE_F32;
-    else if (ends_with(path, ".f16")) source->kind = OCT_SOURCE_F16;
+    if (ends_with(path, ".f32"))
+        source->kind = OCT_SOURCE_F32;
+    else if (ends_with(path, ".f16"))
+        source->kind = OCT_SOURCE_F16;
     else if (!ends_with(path, ".jsonl")) {
         (void)oct_command_fail("%s: expected a name ending in .jsonl, .f32 or .f16", path);
         return false;
     }
     FILE *file = open_file(path);
     if (!file) return false;
-    if (source->kind == OCT_SOURCE_JSONL) source->lines = file;
-    else source->vectors = file;
+    if (source->kind == OCT_SOURCE_JSONL)
+        source->lines = file;
+    else
+        source->vectors = file;
     if (stat(path, &found) == 0) source->bytes_total = (uint64_t)found.st_size;
     if (!payload_path) return true;
     if (source->kind == OCT_SOURCE_JSONL) {

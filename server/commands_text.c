@@ -67,8 +67,10 @@ void oct_text_quote(oct_text *text, oct_str value)
         if (c >= 0x20 && c != '"' && c != '\\') continue;
         oct_text_add(text, value.at + plain, i - plain);
         plain = i + 1;
-        if (c < 0x20) oct_text_print(text, "\\u%04x", c);
-        else oct_text_print(text, "\\%c", c);
+        if (c < 0x20)
+            oct_text_print(text, "\\u%04x", c);
+        else
+            oct_text_print(text, "\\%c", c);
     }
     oct_text_add(text, value.at + plain, value.bytes - plain);
     oct_text_add(text, "\"", 1);
@@ -83,8 +85,10 @@ static bool is_unreserved(char c)
 void oct_text_path(oct_text *text, const char *value)
 {
     for (const char *c = value; *c; c++) {
-        if (is_unreserved(*c)) oct_text_add(text, c, 1);
-        else oct_text_print(text, "%%%02X", (unsigned char)*c);
+        if (is_unreserved(*c))
+            oct_text_add(text, c, 1);
+        else
+            oct_text_print(text, "%%%02X", (unsigned char)*c);
     }
 }
 
@@ -135,8 +139,10 @@ static bool take(oct_str *rest, char wanted)
 static size_t string_bytes(oct_str text)
 {
     for (size_t i = 1; i < text.bytes; i++) {
-        if (text.at[i] == '\\') i++;
-        else if (text.at[i] == '"') return i + 1;
+        if (text.at[i] == '\\')
+            i++;
+        else if (text.at[i] == '"')
+            return i + 1;
     }
     return 0;
 }
@@ -158,7 +164,8 @@ static size_t nested_bytes(oct_str text)
 static size_t word_bytes(oct_str text)
 {
     size_t i = 0;
-    while (i < text.bytes && text.at[i] != 0 && !strchr(",:{}[]\" \t\r\n", text.at[i])) i++;
+    while (i < text.bytes && text.at[i] != 0 && !strchr(",:{}[]\" \t\r\n", text.at[i]))
+        i++;
     return i;
 }
 
@@ -217,10 +224,14 @@ static bool hex4(oct_str text, size_t at, uint32_t *unit)
     for (size_t i = at; i < at + 4; i++) {
         char c = text.at[i];
         uint32_t digit;
-        if (c >= '0' && c <= '9') digit = (uint32_t)(c - '0');
-        else if (c >= 'a' && c <= 'f') digit = (uint32_t)(c - 'a') + 10;
-        else if (c >= 'A' && c <= 'F') digit = (uint32_t)(c - 'A') + 10;
-        else return false;
+        if (c >= '0' && c <= '9')
+            digit = (uint32_t)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            digit = (uint32_t)(c - 'a') + 10;
+        else if (c >= 'A' && c <= 'F')
+            digit = (uint32_t)(c - 'A') + 10;
+        else
+            return false;
         *unit = *unit * 16 + digit;
     }
     return true;
@@ -278,8 +289,10 @@ bool oct_text_unquote(oct_str value, oct_text *text)
         }
         if (++i >= value.bytes) return false;
         const char *letter = value.at[i] ? strchr(letters, value.at[i]) : NULL;
-        if (letter) oct_text_add(text, &meanings[letter - letters], 1);
-        else if (value.at[i] != 'u' || !unescape_unicode(value, &i, text)) return false;
+        if (letter)
+            oct_text_add(text, &meanings[letter - letters], 1);
+        else if (value.at[i] != 'u' || !unescape_unicode(value, &i, text))
+            return false;
     }
     return true;
 }

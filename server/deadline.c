@@ -153,8 +153,7 @@ static void *watch(void *arg)
 static uint32_t look_ms_of(const oct_deadline_limits *limits)
 {
     uint32_t shortest = limits->header_ms;
-    if (limits->body_rate > 0 && limits->body_grace_ms < shortest)
-        shortest = limits->body_grace_ms;
+    if (limits->body_rate > 0 && limits->body_grace_ms < shortest) shortest = limits->body_grace_ms;
     uint32_t ms = shortest / LOOKS;
     return ms < LOOK_MS_MIN ? LOOK_MS_MIN : ms > LOOK_MS_MAX ? LOOK_MS_MAX : ms;
 }
@@ -235,13 +234,25 @@ static bool enter(oct_deadlines *all, oct_deadline *one, phase next)
     return open;
 }
 
-bool oct_deadline_header(oct_deadlines *all, oct_deadline *one) { return enter(all, one, HEADER); }
+bool oct_deadline_header(oct_deadlines *all, oct_deadline *one)
+{
+    return enter(all, one, HEADER);
+}
 
-bool oct_deadline_body(oct_deadlines *all, oct_deadline *one) { return enter(all, one, BODY); }
+bool oct_deadline_body(oct_deadlines *all, oct_deadline *one)
+{
+    return enter(all, one, BODY);
+}
 
-bool oct_deadline_answer(oct_deadlines *all, oct_deadline *one) { return enter(all, one, ANSWER); }
+bool oct_deadline_answer(oct_deadlines *all, oct_deadline *one)
+{
+    return enter(all, one, ANSWER);
+}
 
-void oct_deadline_idle(oct_deadlines *all, oct_deadline *one) { (void)enter(all, one, IDLE); }
+void oct_deadline_idle(oct_deadlines *all, oct_deadline *one)
+{
+    (void)enter(all, one, IDLE);
+}
 
 bool oct_deadline_part(oct_deadlines *all, oct_deadline *one, size_t bytes)
 {

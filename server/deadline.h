@@ -32,7 +32,7 @@ void oct_deadline_remove(oct_deadlines *all, oct_deadline *one);
 bool oct_deadline_header(oct_deadlines *all, oct_deadline *one); /* a request line came */
 bool oct_deadline_body(oct_deadlines *all, oct_deadline *one);   /* the header is complete */
 bool oct_deadline_part(oct_deadlines *all, oct_deadline *one, size_t bytes); /* of the body */
-bool oct_deadline_answer(oct_deadlines *all, oct_deadline *one); /* the answer begins */
-void oct_deadline_idle(oct_deadlines *all, oct_deadline *one);   /* it was sent: the next one */
+bool oct_deadline_answer(oct_deadlines *all, oct_deadline *one);             /* the answer begins */
+void oct_deadline_idle(oct_deadlines *all, oct_deadline *one); /* it was sent: the next one */
 
 #endif

@@ -93,7 +93,8 @@ void oct_pool_destroy(oct_pool *pool)
     pool->stop = true;
     (void)pthread_cond_broadcast(&pool->work);
     (void)pthread_mutex_unlock(&pool->lock);
-    for (uint32_t i = 0; i < pool->thread_count; i++) (void)pthread_join(pool->threads[i], NULL);
+    for (uint32_t i = 0; i < pool->thread_count; i++)
+        (void)pthread_join(pool->threads[i], NULL);
     (void)pthread_cond_destroy(&pool->work);
     (void)pthread_cond_destroy(&pool->done);
     (void)pthread_mutex_destroy(&pool->lock);
@@ -113,7 +114,8 @@ void oct_pool_run(void *self, uint32_t tasks, void (*run)(void *arg, uint32_t ta
 {
     oct_pool *pool = self;
     if (tasks < 2 || pool->thread_count == 0 || !claim(pool)) {
-        for (uint32_t task = 0; task < tasks; task++) run(arg, task);
+        for (uint32_t task = 0; task < tasks; task++)
+            run(arg, task);
         return;
     }
     pool->run = run;
@@ -122,7 +124,8 @@ void oct_pool_run(void *self, uint32_t tasks, void (*run)(void *arg, uint32_t ta
     pool->next = 0;
     (void)pthread_cond_broadcast(&pool->work);
     work_off(pool);
-    while (pool->pending > 0) (void)pthread_cond_wait(&pool->done, &pool->lock);
+    while (pool->pending > 0)
+        (void)pthread_cond_wait(&pool->done, &pool->lock);
     pool->tasks = pool->next = 0;
     pool->busy = false;
     (void)pthread_mutex_unlock(&pool->lock);

@@ -44,10 +44,10 @@ struct oct_rest {
 };
 
 typedef struct rest_request {
-    char *uri; /* as sent: path and query string, not decoded */
+    char *uri;              /* as sent: path and query string, not decoded */
     oct_deadline *deadline; /* of the connection; NULL when there was no memory for it */
     bool started;
-    bool too_large; /* the body is being dropped */
+    bool too_large;      /* the body is being dropped */
     uint64_t body_bytes; /* seen so far */
     size_t body_capacity;
     char *body;
@@ -79,9 +79,9 @@ static enum MHD_Result send_error(struct MHD_Connection *connection, unsigned ht
     char body[512];
     int bytes = snprintf(body, sizeof body,
                          "{\"result\":null,\"status\":{\"error\":\"%s\"},\"time\":0.0}", message);
-    return send_response(connection, http, "application/json",
-                         MHD_create_response_from_buffer((size_t)bytes, body,
-                                                         MHD_RESPMEM_MUST_COPY));
+    return send_response(
+        connection, http, "application/json",
+        MHD_create_response_from_buffer((size_t)bytes, body, MHD_RESPMEM_MUST_COPY));
 }
 
 static void free_reply(void *arg)
@@ -241,7 +241,8 @@ static enum MHD_Result start_request(const oct_rest *rest, struct MHD_Connection
 static bool grow_body(rest_request *request, size_t more)
 {
     size_t capacity = request->body_capacity ? request->body_capacity : BODY_BYTES_FIRST;
-    while (capacity - request->body_bytes < more) capacity *= 2;
+    while (capacity - request->body_bytes < more)
+        capacity *= 2;
     if (capacity == request->body_capacity) return true;
     char *grown = realloc(request->body, capacity);
     if (!grown) return false;
@@ -304,17 +305,13 @@ oct_rest *oct_rest_start(const oct_rest_options *options)
         /* A pool of one is refused by the library: one thread is what it has without a pool. */
         unsigned pool = options->thread_count > 1 ? options->thread_count : 0;
         rest->daemon = MHD_start_daemon(
-            flags, 0, NULL, NULL, on_request, rest,
-            MHD_OPTION_LISTEN_SOCKET, options->listener,
-            MHD_OPTION_THREAD_POOL_SIZE, pool,
-            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-            MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_PER_ADDRESS_MAX,
-            MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds,
-            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
-            MHD_OPTION_NOTIFY_CONNECTION, on_connection, rest,
-            MHD_OPTION_URI_LOG_CALLBACK, begin_request, rest,
-            MHD_OPTION_NOTIFY_COMPLETED, end_request, rest,
-            MHD_OPTION_END);
+            flags, 0, NULL, NULL, on_request, rest, MHD_OPTION_LISTEN_SOCKET, options->listener,
+            MHD_OPTION_THREAD_POOL_SIZE, pool, MHD_OPTION_CONNECTION_LIMIT,
+            (unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+            (unsigned)CONNECTIONS_PER_ADDRESS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+            options->idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+            MHD_OPTION_NOTIFY_CONNECTION, on_connection, rest, MHD_OPTION_URI_LOG_CALLBACK,
+            begin_request, rest, MHD_OPTION_NOTIFY_COMPLETED, end_request, rest, MHD_OPTION_END);
     }
     if (rest && rest->daemon) return rest;
     (void)close(options->listener);

@@ -12,11 +12,11 @@
 typedef struct oct_rest oct_rest;
 
 typedef struct oct_rest_options {
-    oct_db *db;            /* outlives the server */
-    int listener;          /* a listening socket; the server closes it */
-    unsigned thread_count; /* threads that answer requests, at least 1 */
-    bool local_only;       /* refuse requests whose Host or Origin is not this machine */
-    unsigned idle_seconds; /* close connections after so long without a byte, at least 1 */
+    oct_db *db;                 /* outlives the server */
+    int listener;               /* a listening socket; the server closes it */
+    unsigned thread_count;      /* threads that answer requests, at least 1 */
+    bool local_only;            /* refuse requests whose Host or Origin is not this machine */
+    unsigned idle_seconds;      /* close connections after so long without a byte, at least 1 */
     oct_deadline_limits limits; /* close those whose requests arrive too slowly */
     /* Called by any thread after a request that may have changed something. */
     void (*wrote)(void *arg);

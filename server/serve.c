@@ -23,9 +23,9 @@
 #include "rest.h"
 
 enum {
-    MAINTAIN_MS = 50,    /* one slice of background work */
-    IDLE_MS = 200,       /* look again after this even when nobody wrote: timers of the core */
-    RETRY_MS = 5000,     /* after a failure, so that a full disk does not fill the log */
+    MAINTAIN_MS = 50, /* one slice of background work */
+    IDLE_MS = 200,    /* look again after this even when nobody wrote: timers of the core */
+    RETRY_MS = 5000,  /* after a failure, so that a full disk does not fill the log */
     LISTEN_BACKLOG = 512,
     STOP_WAIT_MS = 30000, /* for running requests */
     TIMEOUT_MS_MAX = 3600000
@@ -138,7 +138,8 @@ static int listen_at(const struct addrinfo *address)
 /* A listening socket, or -1 after printing why. */
 static int open_listener(const serve_options *options)
 {
-    struct addrinfo wanted = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
+    struct addrinfo wanted = { .ai_family = AF_UNSPEC,
+                               .ai_socktype = SOCK_STREAM,
                                .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
     struct addrinfo *found = NULL;
     char port[24];
@@ -170,8 +171,9 @@ static void announce(const serve_options *options)
                  options->directory, six ? "[" : "", options->host, six ? "]" : "", options->port);
     (void)fflush(stdout);
     if (!is_loopback(options->host))
-        (void)fprintf(stderr, "octant: warning: everyone who can reach %s can read and change "
-                              "this database: there are no API keys\n",
+        (void)fprintf(stderr,
+                      "octant: warning: everyone who can reach %s can read and change "
+                      "this database: there are no API keys\n",
                       options->host);
 }
 
@@ -201,7 +203,8 @@ static int serve_until_signal(const serve_options *options, const oct_host *host
     int code = OCT_EXIT_OK;
     if (rest) {
         announce(options);
-        while (sigwait(signals, &signal_number) != 0) continue; /* only EINTR-like trouble */
+        while (sigwait(signals, &signal_number) != 0)
+            continue; /* only EINTR-like trouble */
         oct_rest_stop(rest, STOP_WAIT_MS);
     } else {
         code = oct_command_fail("the HTTP server can't be started: no threads or memory");
@@ -230,15 +233,26 @@ static int serve(const serve_options *options, const oct_host *host)
 static bool set_option(serve_options *options, int letter, const char *value)
 {
     switch (letter) {
-    case 'd': options->directory = value; return true;
-    case 'h': options->host = value; return true;
-    case 'p': return oct_command_number(value, 1, 65535, &options->port);
-    case 't': return oct_command_number(value, 1, 256, &options->threads);
-    case 'H': return oct_command_number(value, 1, TIMEOUT_MS_MAX, &options->header_ms);
-    case 'g': return oct_command_number(value, 1, TIMEOUT_MS_MAX, &options->body_grace_ms);
-    case 'r': return oct_command_number(value, 0, UINT32_MAX, &options->body_rate);
-    case 'i': return oct_command_number(value, 1, TIMEOUT_MS_MAX, &options->idle_ms);
-    default: return false;
+    case 'd':
+        options->directory = value;
+        return true;
+    case 'h':
+        options->host = value;
+        return true;
+    case 'p':
+        return oct_command_number(value, 1, 65535, &options->port);
+    case 't':
+        return oct_command_number(value, 1, 256, &options->threads);
+    case 'H':
+        return oct_command_number(value, 1, TIMEOUT_MS_MAX, &options->header_ms);
+    case 'g':
+        return oct_command_number(value, 1, TIMEOUT_MS_MAX, &options->body_grace_ms);
+    case 'r':
+        return oct_command_number(value, 0, UINT32_MAX, &options->body_rate);
+    case 'i':
+        return oct_command_number(value, 1, TIMEOUT_MS_MAX, &options->idle_ms);
+    default:
+        return false;
     }
 }
 
@@ -253,17 +267,22 @@ static int run(int argc, char **argv, const oct_host *host)
                                            { "body-rate", required_argument, NULL, 'r' },
                                            { "idle-timeout-ms", required_argument, NULL, 'i' },
                                            { 0 } };
-    serve_options options = { .host = "127.0.0.1", .directory = "./octant-data", .port = 6333,
-                              .threads = 4, .header_ms = 5000, .body_grace_ms = 5000,
-                              .body_rate = 1024, .idle_ms = 60000 };
+    serve_options options = { .host = "127.0.0.1",
+                              .directory = "./octant-data",
+                              .port = 6333,
+                              .threads = 4,
+                              .header_ms = 5000,
+                              .body_grace_ms = 5000,
+                              .body_rate = 1024,
+                              .idle_ms = 60000 };
     int letter;
     while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (letter == '?' || !set_option(&options, letter, optarg))
             return oct_command_usage(&oct_command_serve, "%s is not possible",
                                      letter == '?' ? "this option" : optarg);
     }
-    if (optind != argc) return oct_command_usage(&oct_command_serve, "%s is one word too many",
-                                                 argv[optind]);
+    if (optind != argc)
+        return oct_command_usage(&oct_command_serve, "%s is one word too many", argv[optind]);
     return serve(&options, host);
 }
 

@@ -90,12 +90,21 @@ static void log_line(void *self, oct_log_level level, const char *message)
 
 /* ---- exported -------------------------------------------------------------------------------- */
 
-void *oct_w_alloc(size_t bytes) { return malloc(bytes); }
+void *oct_w_alloc(size_t bytes)
+{
+    return malloc(bytes);
+}
 
-void oct_w_free(void *block) { free(block); }
+void oct_w_free(void *block)
+{
+    free(block);
+}
 
 /* NULL: out of memory. */
-oct_w_database *oct_w_create(void) { return calloc(1, sizeof(oct_w_database)); }
+oct_w_database *oct_w_create(void)
+{
+    return calloc(1, sizeof(oct_w_database));
+}
 
 /* Returns a status; its message is oct_w_message. slice_ms and appendable_points_max: 0 = default,
  * memory_bytes_max: 0 = no limit. */
@@ -140,25 +149,45 @@ int oct_w_call(oct_w_database *w, const char *block, size_t float_count, size_t 
     return (int)w->reply.status;
 }
 
-int oct_w_reply_http(const oct_w_database *w) { return w->reply.http_status; }
+int oct_w_reply_http(const oct_w_database *w)
+{
+    return w->reply.http_status;
+}
 
-const char *oct_w_reply_content_type(const oct_w_database *w) { return w->reply.content_type; }
+const char *oct_w_reply_content_type(const oct_w_database *w)
+{
+    return w->reply.content_type;
+}
 
-const char *oct_w_reply_body(const oct_w_database *w) { return w->reply.body; }
+const char *oct_w_reply_body(const oct_w_database *w)
+{
+    return w->reply.body;
+}
 
 size_t oct_w_reply_body_bytes(const oct_w_database *w)
 {
     return w->reply.body ? w->reply.body_bytes : 0;
 }
 
-void oct_w_reply_free(oct_w_database *w) { oct_reply_free(w->db, &w->reply); }
+void oct_w_reply_free(oct_w_database *w)
+{
+    oct_reply_free(w->db, &w->reply);
+}
 
 /* A typed search. `block` holds SEARCH_WORDS numbers, in the order of `enum search_word`, then the
  * floats of the vectors, then the texts collection, vector name and options. The answer goes to
  * `hits`: the counts [vector_count], then HIT_WORDS a hit [vector_count][limit]: its score as a
  * float, whether its id is a UUID, the id's four 32-bit parts from the lowest. Returns a status. */
 enum search_word {
-    VECTOR_COUNT, DIM, LIMIT, HNSW_EF, EXACT, NAME_BYTES, USING_BYTES, OPTIONS_BYTES, SEARCH_WORDS
+    VECTOR_COUNT,
+    DIM,
+    LIMIT,
+    HNSW_EF,
+    EXACT,
+    NAME_BYTES,
+    USING_BYTES,
+    OPTIONS_BYTES,
+    SEARCH_WORDS
 };
 enum { HIT_WORDS = 6 };
 
@@ -207,9 +236,15 @@ int oct_w_maintain(oct_w_database *w, uint32_t budget_ms)
     return (int)oct_maintain(w->db, budget_ms, &w->more, &w->error);
 }
 
-int oct_w_more(const oct_w_database *w) { return w->more; }
+int oct_w_more(const oct_w_database *w)
+{
+    return w->more;
+}
 
-const char *oct_w_message(const oct_w_database *w) { return w->error.message; }
+const char *oct_w_message(const oct_w_database *w)
+{
+    return w->error.message;
+}
 
 /* Close the database and free `w`; NULL is allowed. */
 void oct_w_close(oct_w_database *w)
@@ -219,6 +254,12 @@ void oct_w_close(oct_w_database *w)
     free(w);
 }
 
-const char *oct_w_version(void) { return oct_version(); }
+const char *oct_w_version(void)
+{
+    return oct_version();
+}
 
-const char *oct_w_status_text(int status) { return oct_status_text((oct_status)status); }
+const char *oct_w_status_text(int status)
+{
+    return oct_status_text((oct_status)status);
+}

@@ -63,19 +63,29 @@ static const char *prefix_of(oct_status status, oct_stage stage)
 {
     switch (status) {
     case OCT_BAD_INPUT:
-    case OCT_LIMIT: return bad_input_prefixes[stage];
-    case OCT_VALIDATION: return validation_prefixes[stage];
-    case OCT_NOT_FOUND: return "Not found: ";
-    case OCT_CONFLICT: return "Wrong input: ";
-    case OCT_FORBIDDEN: return "Forbidden: ";
-    case OCT_TIMEOUT: return "Timeout: ";
-    case OCT_RATE_LIMITED: return "Rate limiting exceeded: ";
+    case OCT_LIMIT:
+        return bad_input_prefixes[stage];
+    case OCT_VALIDATION:
+        return validation_prefixes[stage];
+    case OCT_NOT_FOUND:
+        return "Not found: ";
+    case OCT_CONFLICT:
+        return "Wrong input: ";
+    case OCT_FORBIDDEN:
+        return "Forbidden: ";
+    case OCT_TIMEOUT:
+        return "Timeout: ";
+    case OCT_RATE_LIMITED:
+        return "Rate limiting exceeded: ";
     case OCT_NOMEM:
-    case OCT_NO_SPACE: return "Insufficient storage: ";
-    case OCT_LOCKED: return "Storage locked: ";
+    case OCT_NO_SPACE:
+        return "Insufficient storage: ";
+    case OCT_LOCKED:
+        return "Storage locked: ";
     case OCT_IO:
     case OCT_CORRUPT:
-    case OCT_CANCELLED: return "Service internal error: ";
+    case OCT_CANCELLED:
+        return "Service internal error: ";
     case OCT_OK:
     case OCT_AGAIN:
     case OCT_UNAUTHENTICATED:
@@ -85,7 +95,8 @@ static const char *prefix_of(oct_status status, oct_stage stage)
     case OCT_UNSUPPORTED:
     case OCT_UNAVAILABLE:
     case OCT_READONLY:
-    case OCT_STATUS_COUNT: break;
+    case OCT_STATUS_COUNT:
+        break;
     }
     return "";
 }
@@ -98,8 +109,8 @@ static bool starts_with(const char *text, const char *prefix)
 static bool is_whole(const char *message)
 {
     for (size_t i = 0; i < ARRAY_COUNT(bad_input_prefixes); i++)
-        if (starts_with(message, bad_input_prefixes[i])
-            || starts_with(message, validation_prefixes[i]))
+        if (starts_with(message, bad_input_prefixes[i]) ||
+            starts_with(message, validation_prefixes[i]))
             return true;
     return starts_with(message, "Bad request: ");
 }
@@ -140,8 +151,10 @@ static oct_status write_success(call_state *state)
         state->content_type = "text/plain; charset=utf-8";
         return oct_buf_append(&state->buf, plain, strlen(plain), &state->error);
     }
-    if (state->request.op == OCT_OP_service_version) oct_encode_version(&writer);
-    else oct_encode_success(&writer, &state->request, &state->response, seconds_since(state));
+    if (state->request.op == OCT_OP_service_version)
+        oct_encode_version(&writer);
+    else
+        oct_encode_success(&writer, &state->request, &state->response, seconds_since(state));
     status = oct_json_writer_status(&writer);
     if (status != OCT_OK)
         return oct_fail(&state->error, status, "the reply does not fit in memory");

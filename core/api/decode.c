@@ -55,30 +55,48 @@ static oct_status read_by_op(oct_decoder *decoder, const oct_node *body, oct_req
     case OCT_OP_collections_list:
     case OCT_OP_collections_get:
     case OCT_OP_collections_exists:
-    case OCT_OP_collections_delete: return OCT_OK;
-    case OCT_OP_collections_create: return read_create(decoder, body, out);
-    case OCT_OP_index_create: return read_write(decoder, body, OCT_WRITE_CREATE_INDEX, out);
-    case OCT_OP_index_delete: return read_write(decoder, body, OCT_WRITE_DELETE_INDEX, out);
-    case OCT_OP_points_upsert: return read_write(decoder, body, OCT_WRITE_UPSERT, out);
-    case OCT_OP_points_retrieve: return oct_read_retrieve_body(decoder, body, &out->retrieve);
-    case OCT_OP_points_get: return read_get(decoder, out);
-    case OCT_OP_points_delete: return read_write(decoder, body, OCT_WRITE_DELETE, out);
-    case OCT_OP_payload_set: return read_write(decoder, body, OCT_WRITE_SET_PAYLOAD, out);
+    case OCT_OP_collections_delete:
+        return OCT_OK;
+    case OCT_OP_collections_create:
+        return read_create(decoder, body, out);
+    case OCT_OP_index_create:
+        return read_write(decoder, body, OCT_WRITE_CREATE_INDEX, out);
+    case OCT_OP_index_delete:
+        return read_write(decoder, body, OCT_WRITE_DELETE_INDEX, out);
+    case OCT_OP_points_upsert:
+        return read_write(decoder, body, OCT_WRITE_UPSERT, out);
+    case OCT_OP_points_retrieve:
+        return oct_read_retrieve_body(decoder, body, &out->retrieve);
+    case OCT_OP_points_get:
+        return read_get(decoder, out);
+    case OCT_OP_points_delete:
+        return read_write(decoder, body, OCT_WRITE_DELETE, out);
+    case OCT_OP_payload_set:
+        return read_write(decoder, body, OCT_WRITE_SET_PAYLOAD, out);
     case OCT_OP_payload_overwrite:
         return read_write(decoder, body, OCT_WRITE_OVERWRITE_PAYLOAD, out);
-    case OCT_OP_payload_delete: return read_write(decoder, body, OCT_WRITE_DELETE_PAYLOAD, out);
-    case OCT_OP_payload_clear: return read_write(decoder, body, OCT_WRITE_CLEAR_PAYLOAD, out);
-    case OCT_OP_vectors_update: return read_write(decoder, body, OCT_WRITE_UPDATE_VECTORS, out);
-    case OCT_OP_vectors_delete: return read_write(decoder, body, OCT_WRITE_DELETE_VECTORS, out);
-    case OCT_OP_points_query: return oct_read_query_body(decoder, body, &out->query);
-    case OCT_OP_points_search: return oct_read_search_body(decoder, body, &out->query);
+    case OCT_OP_payload_delete:
+        return read_write(decoder, body, OCT_WRITE_DELETE_PAYLOAD, out);
+    case OCT_OP_payload_clear:
+        return read_write(decoder, body, OCT_WRITE_CLEAR_PAYLOAD, out);
+    case OCT_OP_vectors_update:
+        return read_write(decoder, body, OCT_WRITE_UPDATE_VECTORS, out);
+    case OCT_OP_vectors_delete:
+        return read_write(decoder, body, OCT_WRITE_DELETE_VECTORS, out);
+    case OCT_OP_points_query:
+        return oct_read_query_body(decoder, body, &out->query);
+    case OCT_OP_points_search:
+        return oct_read_search_body(decoder, body, &out->query);
     case OCT_OP_points_query_batch:
         return oct_read_batch_body(decoder, body, oct_read_query_body, out);
     case OCT_OP_points_search_batch:
         return oct_read_batch_body(decoder, body, oct_read_search_body, out);
-    case OCT_OP_points_scroll: return oct_read_scroll_body(decoder, body, &out->scroll);
-    case OCT_OP_points_count: return oct_read_count_body(decoder, body, &out->count);
-    case OCT_OP_COUNT: break;
+    case OCT_OP_points_scroll:
+        return oct_read_scroll_body(decoder, body, &out->scroll);
+    case OCT_OP_points_count:
+        return oct_read_count_body(decoder, body, &out->count);
+    case OCT_OP_COUNT:
+        break;
     }
     ASSERT(false);
     return OCT_OK;

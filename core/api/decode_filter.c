@@ -28,8 +28,8 @@ static oct_status read_scalar(oct_decoder *decoder, const oct_node *node, oct_sc
         *out = (oct_scalar){ .kind = OCT_SCALAR_BOOL, .integer = oct_json_bool(node->value) };
         return OCT_OK;
     }
-    if (oct_node_is(node, OCT_JSON_INT)
-        || (oct_node_is(node, OCT_JSON_UINT) && oct_json_uint(node->value) <= INT64_MAX)) {
+    if (oct_node_is(node, OCT_JSON_INT) ||
+        (oct_node_is(node, OCT_JSON_UINT) && oct_json_uint(node->value) <= INT64_MAX)) {
         *out = (oct_scalar){ .kind = OCT_SCALAR_INTEGER, .integer = oct_json_int(node->value) };
         return OCT_OK;
     }
@@ -75,7 +75,8 @@ static oct_status read_match(oct_decoder *decoder, const oct_node *node, oct_con
         out->value_count = 1;
         goto done;
     }
-    for (size_t i = 0; i < ARRAY_COUNT(later); i++) TRY(oct_refuse(decoder, node, later[i]));
+    for (size_t i = 0; i < ARRAY_COUNT(later); i++)
+        TRY(oct_refuse(decoder, node, later[i]));
     if (!any.value && !except.value)
         TRY(OCT_FAIL_AT(decoder, node, OCT_BAD_INPUT, "expected one of `value`, `any`, `except`"));
     out->kind = any.value ? OCT_CONDITION_MATCH_ANY : OCT_CONDITION_MATCH_EXCEPT;
@@ -123,8 +124,7 @@ done:
 static oct_status wrap_filter(oct_decoder *decoder, oct_filter **filter, oct_condition *out)
 {
     *out = (oct_condition){ .kind = OCT_CONDITION_FILTER };
-    oct_status status =
-        oct_arena_array(decoder->arena, 1, sizeof **filter, filter, decoder->error);
+    oct_status status = oct_arena_array(decoder->arena, 1, sizeof **filter, filter, decoder->error);
     out->filter = *filter;
     return status;
 }
@@ -200,19 +200,19 @@ static oct_status read_field_condition(oct_decoder *decoder, const oct_node *nod
     oct_node is_empty = oct_node_member(node, "is_empty");
     oct_node is_null = oct_node_member(node, "is_null");
     TRY(oct_read_path(decoder, key_node, &key));
-    for (size_t i = 0; i < ARRAY_COUNT(later); i++) TRY(oct_refuse(decoder, node, later[i]));
+    for (size_t i = 0; i < ARRAY_COUNT(later); i++)
+        TRY(oct_refuse(decoder, node, later[i]));
     if (is_empty.value)
         return read_flag_check(decoder, &is_empty, OCT_CONDITION_IS_EMPTY, key, out);
-    if (is_null.value)
-        return read_flag_check(decoder, &is_null, OCT_CONDITION_IS_NULL, key, out);
+    if (is_null.value) return read_flag_check(decoder, &is_null, OCT_CONDITION_IS_NULL, key, out);
     TRY(read_value_condition(decoder, node, key, out));
 done:
     return status;
 }
 
 /* {"is_empty": {"key": ".."}} and is_null. */
-static oct_status read_missing(oct_decoder *decoder, const oct_node *node,
-                               oct_condition_kind kind, oct_condition *out)
+static oct_status read_missing(oct_decoder *decoder, const oct_node *node, oct_condition_kind kind,
+                               oct_condition *out)
 {
     oct_status status = OCT_OK;
     oct_node key;
@@ -268,7 +268,8 @@ static oct_status read_conditions(oct_decoder *decoder, const oct_node *node, oc
     *out = (oct_conditions){ list, (uint32_t)count };
     if (!many) return read_condition(decoder, node, list);
     oct_items items = oct_items_of(node);
-    while (oct_items_next(&items, &item)) TRY(read_condition(decoder, &item, &list[item.index]));
+    while (oct_items_next(&items, &item))
+        TRY(read_condition(decoder, &item, &list[item.index]));
 done:
     return status;
 }
@@ -305,7 +306,8 @@ static oct_status reject_unknown_members(oct_decoder *decoder, const oct_node *n
         oct_str key = oct_clip(item.key);
         return OCT_FAIL_AT(decoder, node, OCT_BAD_INPUT,
                            "unknown field `%.*s`, expected some form of condition or one of "
-                           "`should`, `min_should`, `must`, `must_not`", (int)key.bytes, key.at);
+                           "`should`, `min_should`, `must`, `must_not`",
+                           (int)key.bytes, key.at);
     }
     return OCT_OK;
 }

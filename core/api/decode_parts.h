@@ -40,7 +40,7 @@ OCT_MUST_CHECK oct_status oct_read_vectors(oct_decoder *decoder, const oct_node 
                                            const oct_named_vector **out, uint32_t *count);
 /* A query: a vector, a point id, or {"nearest": either}. */
 OCT_MUST_CHECK oct_status oct_read_query_union(oct_decoder *decoder, const oct_node *node,
-                                         oct_query *out);
+                                               oct_query *out);
 
 /* ---- decode_forms.c ------------------------------------------------------------------ */
 

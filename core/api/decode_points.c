@@ -31,8 +31,7 @@ done:
     return status;
 }
 
-static oct_status new_points(oct_decoder *decoder, size_t count, oct_point **points,
-                             oct_write *out)
+static oct_status new_points(oct_decoder *decoder, size_t count, oct_point **points, oct_write *out)
 {
     oct_status status =
         oct_arena_array(decoder->arena, count, sizeof **points, points, decoder->error);
@@ -49,7 +48,8 @@ static oct_status read_points(oct_decoder *decoder, const oct_node *node, oct_wr
     TRY(oct_expect(decoder, node, OCT_JSON_ARRAY));
     TRY(new_points(decoder, oct_json_count(node->value), &points, out));
     oct_items items = oct_items_of(node);
-    while (oct_items_next(&items, &item)) TRY(read_point(decoder, &item, &points[item.index]));
+    while (oct_items_next(&items, &item))
+        TRY(read_point(decoder, &item, &points[item.index]));
 done:
     return status;
 }
@@ -135,8 +135,8 @@ done:
     return status;
 }
 
-static oct_status read_batch_payloads(oct_decoder *decoder, const oct_node *node,
-                                      oct_point *points, uint32_t count)
+static oct_status read_batch_payloads(oct_decoder *decoder, const oct_node *node, oct_point *points,
+                                      uint32_t count)
 {
     oct_status status = OCT_OK;
     oct_node item;
@@ -159,11 +159,13 @@ static oct_status read_batch(oct_decoder *decoder, const oct_node *node, oct_wri
     TRY(oct_get(decoder, node, "ids", &id_node));
     TRY(oct_read_point_ids(decoder, &id_node, &ids, &count));
     TRY(new_points(decoder, count, &points, out));
-    for (uint32_t i = 0; i < count; i++) points[i].id = ids[i];
+    for (uint32_t i = 0; i < count; i++)
+        points[i].id = ids[i];
     TRY(oct_get(decoder, node, "vectors", &vectors));
     if (oct_node_is(&vectors, OCT_JSON_OBJECT))
         TRY(read_batch_named(decoder, &vectors, points, count));
-    else TRY(read_batch_list(decoder, &vectors, points, count));
+    else
+        TRY(read_batch_list(decoder, &vectors, points, count));
     oct_node payloads = oct_node_member(node, "payloads");
     if (payloads.value) TRY(read_batch_payloads(decoder, &payloads, points, count));
 done:
@@ -181,11 +183,13 @@ static oct_status read_upsert(oct_decoder *decoder, const oct_node *body, oct_wr
     out->kind = OCT_WRITE_UPSERT;
     if (!batch.value && !points.value)
         TRY(OCT_FAIL_AT(decoder, body, OCT_BAD_INPUT, "missing field `points` or `batch`"));
-    if (batch.value) TRY(read_batch(decoder, &batch, out));
-    else TRY(read_points(decoder, &points, out));
+    if (batch.value)
+        TRY(read_batch(decoder, &batch, out));
+    else
+        TRY(read_points(decoder, &points, out));
     TRY(oct_get_filter(decoder, body, "update_filter", &out->update_filter));
-    TRY(oct_get_choice(decoder, body, "update_mode",
-                       &(oct_choice){ modes, ARRAY_COUNT(modes) }, &mode));
+    TRY(oct_get_choice(decoder, body, "update_mode", &(oct_choice){ modes, ARRAY_COUNT(modes) },
+                       &mode));
     out->update_mode = (oct_update_mode)mode;
 done:
     return status;
@@ -316,16 +320,24 @@ static oct_status read_by_op(oct_decoder *decoder, const oct_node *body, oct_req
 {
     oct_write *write = &out->write;
     switch (write->kind) {
-    case OCT_WRITE_UPSERT: return read_upsert(decoder, body, write);
+    case OCT_WRITE_UPSERT:
+        return read_upsert(decoder, body, write);
     case OCT_WRITE_DELETE:
-    case OCT_WRITE_CLEAR_PAYLOAD: return read_points_selector(decoder, body, &write->selector);
+    case OCT_WRITE_CLEAR_PAYLOAD:
+        return read_points_selector(decoder, body, &write->selector);
     case OCT_WRITE_SET_PAYLOAD:
-    case OCT_WRITE_OVERWRITE_PAYLOAD: return read_set_payload(decoder, body, write);
-    case OCT_WRITE_DELETE_PAYLOAD: return read_delete_payload(decoder, body, write);
-    case OCT_WRITE_UPDATE_VECTORS: return read_update_vectors(decoder, body, write);
-    case OCT_WRITE_DELETE_VECTORS: return read_delete_vectors(decoder, body, write);
-    case OCT_WRITE_CREATE_INDEX: return read_create_index(decoder, body, write);
-    case OCT_WRITE_DELETE_INDEX: return read_delete_index(decoder, out);
+    case OCT_WRITE_OVERWRITE_PAYLOAD:
+        return read_set_payload(decoder, body, write);
+    case OCT_WRITE_DELETE_PAYLOAD:
+        return read_delete_payload(decoder, body, write);
+    case OCT_WRITE_UPDATE_VECTORS:
+        return read_update_vectors(decoder, body, write);
+    case OCT_WRITE_DELETE_VECTORS:
+        return read_delete_vectors(decoder, body, write);
+    case OCT_WRITE_CREATE_INDEX:
+        return read_create_index(decoder, body, write);
+    case OCT_WRITE_DELETE_INDEX:
+        return read_delete_index(decoder, out);
     }
     return OCT_OK;
 }
@@ -335,15 +347,18 @@ static bool changes_something(const oct_write *write)
 {
     switch (write->kind) {
     case OCT_WRITE_UPSERT:
-    case OCT_WRITE_UPDATE_VECTORS: return write->point_count > 0;
+    case OCT_WRITE_UPDATE_VECTORS:
+        return write->point_count > 0;
     case OCT_WRITE_CREATE_INDEX:
-    case OCT_WRITE_DELETE_INDEX: return true;
+    case OCT_WRITE_DELETE_INDEX:
+        return true;
     case OCT_WRITE_DELETE:
     case OCT_WRITE_SET_PAYLOAD:
     case OCT_WRITE_OVERWRITE_PAYLOAD:
     case OCT_WRITE_DELETE_PAYLOAD:
     case OCT_WRITE_CLEAR_PAYLOAD:
-    case OCT_WRITE_DELETE_VECTORS: break;
+    case OCT_WRITE_DELETE_VECTORS:
+        break;
     }
     return write->selector.id_count > 0 || write->selector.filter;
 }

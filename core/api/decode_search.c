@@ -146,7 +146,8 @@ oct_status oct_read_batch_body(oct_decoder *decoder, const oct_node *body,
     size_t count = oct_json_count(searches.value);
     TRY(oct_arena_array(decoder->arena, count, sizeof *queries, &queries, decoder->error));
     oct_items items = oct_items_of(&searches);
-    while (oct_items_next(&items, &item)) TRY(read_one(decoder, &item, &queries[item.index]));
+    while (oct_items_next(&items, &item))
+        TRY(read_one(decoder, &item, &queries[item.index]));
     out->queries = queries;
     out->query_count = (uint32_t)count;
 done:

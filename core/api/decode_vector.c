@@ -15,15 +15,15 @@
 static bool is_inference(const oct_node *object)
 {
     oct_node model = oct_node_member(object, "model");
-    return oct_node_is(&model, OCT_JSON_STRING)
-           && (oct_node_member(object, "text").value || oct_node_member(object, "image").value
-               || oct_node_member(object, "object").value);
+    return oct_node_is(&model, OCT_JSON_STRING) &&
+           (oct_node_member(object, "text").value || oct_node_member(object, "image").value ||
+            oct_node_member(object, "object").value);
 }
 
 static bool is_bulk(const oct_decoder *decoder, const oct_node *node)
 {
-    return decoder->floats && oct_node_is(node, OCT_JSON_OBJECT)
-           && oct_node_member(node, "$f32").value;
+    return decoder->floats && oct_node_is(node, OCT_JSON_OBJECT) &&
+           oct_node_member(node, "$f32").value;
 }
 
 /* The first item tells, which may be of the bulk lane. */
@@ -49,7 +49,8 @@ static oct_status read_numbers(oct_decoder *decoder, const oct_node *node, const
     if (good < length) {
         oct_items items = oct_items_of(node);
         oct_node item = { .value = NULL };
-        for (size_t i = 0; i <= good; i++) (void)oct_items_next(&items, &item); /* it is there */
+        for (size_t i = 0; i <= good; i++)
+            (void)oct_items_next(&items, &item); /* it is there */
         if (!oct_json_is_number(item.value)) TRY(oct_unexpected(decoder, &item, "a number"));
         TRY(OCT_FAIL_AT(decoder, &item, OCT_BAD_INPUT, "number does not fit a 32-bit float"));
     }
@@ -82,12 +83,12 @@ static oct_status read_bulk(oct_decoder *decoder, const oct_node *node, const fl
     uint64_t bounds[2] = { 0, 0 };
     oct_node range = oct_node_member(node, "$f32");
     TRY(read_bulk_range(decoder, &range, bounds));
-    if (bounds[0] > decoder->float_count || bounds[1] > decoder->float_count - bounds[0]
-        || bounds[1] > UINT32_MAX)
+    if (bounds[0] > decoder->float_count || bounds[1] > decoder->float_count - bounds[0] ||
+        bounds[1] > UINT32_MAX)
         TRY(OCT_FAIL_AT(decoder, &range, OCT_BAD_INPUT,
                         "floats %" PRIu64 " to %" PRIu64 "+%" PRIu64 " are not inside the %" PRIu64
-                        " passed", bounds[0], bounds[0], bounds[1],
-                        (uint64_t)decoder->float_count));
+                        " passed",
+                        bounds[0], bounds[0], bounds[1], (uint64_t)decoder->float_count));
     const float *values = decoder->floats + bounds[0];
     for (uint64_t i = 0; i < bounds[1]; i++)
         if (!isfinite(values[i]))
@@ -206,9 +207,9 @@ static oct_status read_vector_input(oct_decoder *decoder, const oct_node *node, 
 
 oct_status oct_read_query_union(oct_decoder *decoder, const oct_node *node, oct_query *out)
 {
-    static const char *const later[] = { "recommend", "discover", "context", "order_by",
-                                         "fusion", "rrf", "formula", "sample",
-                                         "relevance_feedback" };
+    static const char *const later[] = { "recommend", "discover", "context",
+                                         "order_by",  "fusion",   "rrf",
+                                         "formula",   "sample",   "relevance_feedback" };
     oct_status status = OCT_OK;
     if (!oct_node_is(node, OCT_JSON_OBJECT) || is_bulk(decoder, node))
         return read_vector_input(decoder, node, out);

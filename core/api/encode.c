@@ -25,14 +25,17 @@ static void write_text(oct_json_writer *writer, const char *text)
 static void write_indices(oct_json_writer *writer, const oct_named_vector *vector)
 {
     oct_json_begin_array(writer);
-    for (uint32_t i = 0; i < vector->count; i++) oct_json_write_uint(writer, vector->indices[i]);
+    for (uint32_t i = 0; i < vector->count; i++)
+        oct_json_write_uint(writer, vector->indices[i]);
     oct_json_end_array(writer);
 }
 
 static void write_vector(oct_json_writer *writer, const oct_named_vector *vector)
 {
     switch (vector->kind) {
-    case OCT_VECTOR_DENSE: oct_json_write_floats(writer, vector->values, vector->count); break;
+    case OCT_VECTOR_DENSE:
+        oct_json_write_floats(writer, vector->values, vector->count);
+        break;
     case OCT_VECTOR_MULTI:
         oct_json_begin_array(writer);
         for (uint32_t i = 0, dim = vector->count / vector->rows; i < vector->rows; i++)
@@ -89,7 +92,8 @@ static void write_point(oct_json_writer *writer, const oct_found_point *point, b
 static void write_points(oct_json_writer *writer, const oct_found *found, bool scored)
 {
     oct_json_begin_array(writer);
-    for (uint32_t i = 0; i < found->count; i++) write_point(writer, &found->points[i], scored);
+    for (uint32_t i = 0; i < found->count; i++)
+        write_point(writer, &found->points[i], scored);
     oct_json_end_array(writer);
 }
 
@@ -111,7 +115,8 @@ static void write_batch(oct_json_writer *writer, const oct_found *founds, uint32
                         void (*write_one)(oct_json_writer *writer, const oct_found *found))
 {
     oct_json_begin_array(writer);
-    for (uint32_t i = 0; i < count; i++) write_one(writer, &founds[i]);
+    for (uint32_t i = 0; i < count; i++)
+        write_one(writer, &founds[i]);
     oct_json_end_array(writer);
 }
 
@@ -121,8 +126,10 @@ static void write_scroll_result(oct_json_writer *writer, const oct_found *found)
     member(writer, "points");
     write_points(writer, found, false);
     member(writer, "next_page_offset");
-    if (found->has_next) oct_point_id_write(writer, found->next);
-    else oct_json_write_null(writer);
+    if (found->has_next)
+        oct_point_id_write(writer, found->next);
+    else
+        oct_json_write_null(writer);
     oct_json_end_object(writer);
 }
 
@@ -172,9 +179,12 @@ static void write_exists(oct_json_writer *writer, bool exists)
 static const char *collection_status_name(oct_collection_status status)
 {
     switch (status) {
-    case OCT_COLLECTION_GREEN: return "green";
-    case OCT_COLLECTION_YELLOW: return "yellow";
-    case OCT_COLLECTION_RED: break;
+    case OCT_COLLECTION_GREEN:
+        return "green";
+    case OCT_COLLECTION_YELLOW:
+        return "yellow";
+    case OCT_COLLECTION_RED:
+        break;
     }
     return "red";
 }
@@ -236,14 +246,21 @@ void oct_encode_result(oct_json_writer *writer, const oct_request *request,
     case OCT_OP_service_version:
     case OCT_OP_service_healthz:
     case OCT_OP_service_livez:
-    case OCT_OP_service_readyz: break; /* these have no result */
+    case OCT_OP_service_readyz:
+        break; /* these have no result */
     case OCT_OP_collections_list:
         write_names(writer, response->names, response->name_count);
         break;
-    case OCT_OP_collections_get: write_info(writer, &response->info); break;
-    case OCT_OP_collections_exists: write_exists(writer, response->flag); break;
+    case OCT_OP_collections_get:
+        write_info(writer, &response->info);
+        break;
+    case OCT_OP_collections_exists:
+        write_exists(writer, response->flag);
+        break;
     case OCT_OP_collections_create:
-    case OCT_OP_collections_delete: oct_json_write_bool(writer, response->flag); break;
+    case OCT_OP_collections_delete:
+        oct_json_write_bool(writer, response->flag);
+        break;
     case OCT_OP_index_create:
     case OCT_OP_index_delete:
     case OCT_OP_points_upsert:
@@ -253,20 +270,35 @@ void oct_encode_result(oct_json_writer *writer, const oct_request *request,
     case OCT_OP_payload_delete:
     case OCT_OP_payload_clear:
     case OCT_OP_vectors_update:
-    case OCT_OP_vectors_delete: write_update_result(writer, &response->write); break;
-    case OCT_OP_points_get: write_point(writer, &response->found.points[0], false); break;
-    case OCT_OP_points_retrieve: write_points(writer, &response->found, false); break;
-    case OCT_OP_points_query: write_query_result(writer, &response->found); break;
+    case OCT_OP_vectors_delete:
+        write_update_result(writer, &response->write);
+        break;
+    case OCT_OP_points_get:
+        write_point(writer, &response->found.points[0], false);
+        break;
+    case OCT_OP_points_retrieve:
+        write_points(writer, &response->found, false);
+        break;
+    case OCT_OP_points_query:
+        write_query_result(writer, &response->found);
+        break;
     case OCT_OP_points_query_batch:
         write_batch(writer, response->founds, request->query_count, write_query_result);
         break;
-    case OCT_OP_points_search: write_search_result(writer, &response->found); break;
+    case OCT_OP_points_search:
+        write_search_result(writer, &response->found);
+        break;
     case OCT_OP_points_search_batch:
         write_batch(writer, response->founds, request->query_count, write_search_result);
         break;
-    case OCT_OP_points_scroll: write_scroll_result(writer, &response->found); break;
-    case OCT_OP_points_count: write_count(writer, response->count); break;
-    case OCT_OP_COUNT: ASSERT(false);
+    case OCT_OP_points_scroll:
+        write_scroll_result(writer, &response->found);
+        break;
+    case OCT_OP_points_count:
+        write_count(writer, response->count);
+        break;
+    case OCT_OP_COUNT:
+        ASSERT(false);
     }
 }
 

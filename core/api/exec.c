@@ -50,8 +50,8 @@ static oct_status exec_pinned(oct_arena *arena, const oct_request *request, oct_
         return oct_collection_query(collection, arena, &request->query, &response->found, error);
     case OCT_OP_points_query_batch:
     case OCT_OP_points_search_batch:
-        return oct_collection_query_batch(collection, arena, request->queries,
-                                          request->query_count, &response->founds, error);
+        return oct_collection_query_batch(collection, arena, request->queries, request->query_count,
+                                          &response->founds, error);
     case OCT_OP_points_scroll:
         return oct_collection_scroll(collection, arena, &request->scroll, &response->found, error);
     case OCT_OP_points_count:
@@ -64,7 +64,8 @@ static oct_status exec_pinned(oct_arena *arena, const oct_request *request, oct_
     case OCT_OP_collections_exists:
     case OCT_OP_collections_create:
     case OCT_OP_collections_delete:
-    case OCT_OP_COUNT: ASSERT(false); /* oct_exec does these */
+    case OCT_OP_COUNT:
+        ASSERT(false); /* oct_exec does these */
     }
 done:
     return status;
@@ -95,15 +96,18 @@ oct_status oct_exec(oct_db *db, oct_arena *arena, const oct_request *request,
     case OCT_OP_service_version:
     case OCT_OP_service_healthz:
     case OCT_OP_service_livez:
-    case OCT_OP_service_readyz: return OCT_OK;
+    case OCT_OP_service_readyz:
+        return OCT_OK;
     case OCT_OP_collections_list:
         return oct_db_list_collections(db, arena, &response->names, &response->name_count, error);
     case OCT_OP_collections_exists:
         return exec_exists(db, request->collection, &response->flag, error);
-    case OCT_OP_collections_create: return exec_create(db, request, &response->flag, error);
+    case OCT_OP_collections_create:
+        return exec_create(db, request, &response->flag, error);
     case OCT_OP_collections_delete:
         return oct_db_drop_collection(db, request->collection, &response->flag, error);
-    default: break; /* the others need their collection */
+    default:
+        break; /* the others need their collection */
     }
     TRY(oct_db_pin(db, request->collection, &response->pinned, error));
     TRY(exec_pinned(arena, request, response, error));

@@ -136,8 +136,8 @@ oct_status oct_read_path(oct_decoder *decoder, const oct_node *node, oct_str *ou
     oct_status status = OCT_OK;
     oct_json_path path;
     TRY(oct_expect(decoder, node, OCT_JSON_STRING));
-    status = oct_json_path_parse(decoder->arena, oct_json_string(node->value), &path,
-                                 decoder->error);
+    status =
+        oct_json_path_parse(decoder->arena, oct_json_string(node->value), &path, decoder->error);
     if (status != OCT_OK) return oct_blame(decoder, node, status);
     TRY(oct_json_path_print(decoder->arena, &path, out, decoder->error));
 done:
@@ -164,7 +164,8 @@ static oct_status read_list(oct_decoder *decoder, const oct_node *node,
     TRY(oct_arena_array(decoder->arena, oct_json_count(node->value), sizeof *list, &list,
                         decoder->error));
     oct_items items = oct_items_of(node);
-    while (oct_items_next(&items, &item)) TRY(read(decoder, &item, &list[item.index]));
+    while (oct_items_next(&items, &item))
+        TRY(read(decoder, &item, &list[item.index]));
     *out = list;
     *count = (uint32_t)oct_json_count(node->value);
 done:

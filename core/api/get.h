@@ -17,19 +17,18 @@ OCT_MUST_CHECK oct_status oct_get_bool(oct_decoder *decoder, const oct_node *obj
                                        const char *key, bool otherwise, bool *out);
 
 /* VALIDATION below `min`. */
-OCT_MUST_CHECK oct_status oct_get_u64(oct_decoder *decoder, const oct_node *object,
-                                      const char *key, uint64_t min, uint64_t otherwise,
-                                      uint64_t *out);
+OCT_MUST_CHECK oct_status oct_get_u64(oct_decoder *decoder, const oct_node *object, const char *key,
+                                      uint64_t min, uint64_t otherwise, uint64_t *out);
 
 /* *has says whether it was there; *out is 0 when not. f32: BAD_INPUT when it overflows a float. */
-OCT_MUST_CHECK oct_status oct_get_f64(oct_decoder *decoder, const oct_node *object,
-                                      const char *key, bool *has, double *out);
-OCT_MUST_CHECK oct_status oct_get_f32(oct_decoder *decoder, const oct_node *object,
-                                      const char *key, bool *has, float *out);
+OCT_MUST_CHECK oct_status oct_get_f64(oct_decoder *decoder, const oct_node *object, const char *key,
+                                      bool *has, double *out);
+OCT_MUST_CHECK oct_status oct_get_f32(oct_decoder *decoder, const oct_node *object, const char *key,
+                                      bool *has, float *out);
 
 /* "" when absent. */
-OCT_MUST_CHECK oct_status oct_get_str(oct_decoder *decoder, const oct_node *object,
-                                      const char *key, oct_str *out);
+OCT_MUST_CHECK oct_status oct_get_str(oct_decoder *decoder, const oct_node *object, const char *key,
+                                      oct_str *out);
 
 /* One of names[count]; the first when absent. BAD_INPUT in serde's words. */
 typedef struct oct_choice {
@@ -37,8 +36,7 @@ typedef struct oct_choice {
     uint32_t count;
 } oct_choice;
 OCT_MUST_CHECK oct_status oct_get_choice(oct_decoder *decoder, const oct_node *object,
-                                         const char *key, const oct_choice *choice,
-                                         uint32_t *out);
+                                         const char *key, const oct_choice *choice, uint32_t *out);
 
 /* A list of strings, or of payload key paths in their canonical spelling. */
 OCT_MUST_CHECK oct_status oct_read_strs(oct_decoder *decoder, const oct_node *node,

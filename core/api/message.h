@@ -58,7 +58,7 @@ typedef struct oct_request {
     oct_str field;
     oct_str id;
     bool wait;
-    union { /* by op */
+    union {                           /* by op */
         oct_collection_config config; /* collections_create */
         oct_write write;              /* access WRITE */
         oct_query query;              /* points_query, points_search */

@@ -69,17 +69,22 @@ static void put_index(path_text *text, size_t index)
     put(text, (oct_str){ digits + start, sizeof digits - start });
 }
 
-static bool in_array(const oct_node *node) { return oct_node_is(node->parent, OCT_JSON_ARRAY); }
+static bool in_array(const oct_node *node)
+{
+    return oct_node_is(node->parent, OCT_JSON_ARRAY);
+}
 
 /* The nodes from the one below the body down to `node`; returns how many. Deeper ones than JSON
  * can be would be a bug. */
 static size_t chain_of(const oct_node *node, const oct_node *chain[OCT_JSON_DEPTH_MAX])
 {
     size_t depth = 0;
-    for (const oct_node *at = node; at->parent; at = at->parent) depth++;
+    for (const oct_node *at = node; at->parent; at = at->parent)
+        depth++;
     ASSERT(depth <= OCT_JSON_DEPTH_MAX);
     size_t left = depth;
-    for (const oct_node *at = node; at->parent; at = at->parent) chain[--left] = at;
+    for (const oct_node *at = node; at->parent; at = at->parent)
+        chain[--left] = at;
     return depth;
 }
 
@@ -93,8 +98,8 @@ static void spell_path(const oct_node *const *chain, size_t depth, path_text *te
             put(text, chain[i]->key);
         }
     }
-    while (text->bytes == sizeof text->at && text->bytes > 0
-           && ((unsigned char)text->at[text->bytes - 1] & 0x80))
+    while (text->bytes == sizeof text->at && text->bytes > 0 &&
+           ((unsigned char)text->at[text->bytes - 1] & 0x80))
         text->bytes--; /* cut: no torn character at the end */
 }
 
@@ -102,8 +107,8 @@ static void spell_path(const oct_node *const *chain, size_t depth, path_text *te
 
 static size_t skip_spaces(oct_str text, size_t at)
 {
-    while (at < text.bytes && (text.at[at] == ' ' || text.at[at] == '\t' || text.at[at] == '\n'
-                               || text.at[at] == '\r'))
+    while (at < text.bytes && (text.at[at] == ' ' || text.at[at] == '\t' || text.at[at] == '\n' ||
+                               text.at[at] == '\r'))
         at++;
     return at;
 }
@@ -131,7 +136,8 @@ static size_t skip_value(oct_str text, size_t at)
         if (c == '}' || c == ']') depth--;
         at++;
         if (depth == 0 && c != '}' && c != ']') /* a scalar: to its end */
-            while (at < text.bytes && !strchr(",]} \t\r\n", text.at[at])) at++;
+            while (at < text.bytes && !strchr(",]} \t\r\n", text.at[at]))
+                at++;
     } while (depth > 0);
     return at;
 }
@@ -185,7 +191,8 @@ oct_str oct_clip(oct_str text)
 {
     if (text.bytes <= QUOTE_BYTES) return text;
     text.bytes = QUOTE_BYTES;
-    while (text.bytes > 0 && ((unsigned char)text.at[text.bytes] & 0xC0) == 0x80) text.bytes--;
+    while (text.bytes > 0 && ((unsigned char)text.at[text.bytes] & 0xC0) == 0x80)
+        text.bytes--;
     return text;
 }
 

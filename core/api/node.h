@@ -13,10 +13,10 @@
 #include "base/json.h"
 
 typedef struct oct_node {
-    const oct_json *value; /* NULL: absent */
+    const oct_json *value;         /* NULL: absent */
     const struct oct_node *parent; /* NULL: the body; must outlive the node */
-    oct_str key;           /* the member's name, when the parent is an object */
-    size_t index;          /* the item's number, when the parent is an array */
+    oct_str key;                   /* the member's name, when the parent is an object */
+    size_t index;                  /* the item's number, when the parent is an array */
 } oct_node;
 
 /* What all decode functions share during one request. */
@@ -25,10 +25,10 @@ typedef struct oct_decoder {
     oct_str text;        /* the body; outlives the request */
     const float *floats; /* the bulk lane (octant.h), or NULL */
     size_t float_count;
-    oct_stage stage;     /* BODY, or REFUSED after a failing oct_refuse */
+    oct_stage stage; /* BODY, or REFUSED after a failing oct_refuse */
     uint32_t filter_depth;
     uint32_t condition_count;
-    oct_error *error;    /* of the call; decode functions carry it here instead of last */
+    oct_error *error; /* of the call; decode functions carry it here instead of last */
 } oct_decoder;
 
 /* The member `key` of an object; absent when it is missing or null. `object` must be an object. */
@@ -54,7 +54,7 @@ bool oct_node_is(const oct_node *node, oct_json_kind kind); /* false when absent
 oct_status oct_blame(oct_decoder *decoder, const oct_node *node, oct_status status);
 
 /* Report a bad value at a node: the format and arguments say what, oct_blame says where. */
-#define OCT_FAIL_AT(decoder, node, status, ...) \
+#define OCT_FAIL_AT(decoder, node, status, ...)                                                    \
     oct_blame((decoder), (node), oct_fail((decoder)->error, (status), __VA_ARGS__))
 
 /* At most 100 bytes of a text, cut at a character, to be quoted in a message. */
@@ -69,8 +69,7 @@ OCT_MUST_CHECK oct_status oct_expect(oct_decoder *decoder, const oct_node *node,
 
 /* Fail with "this is not supported yet" when the object has that member (and it is no empty
  * array). */
-OCT_MUST_CHECK oct_status oct_refuse(oct_decoder *decoder, const oct_node *object,
-                                     const char *key);
+OCT_MUST_CHECK oct_status oct_refuse(oct_decoder *decoder, const oct_node *object, const char *key);
 
 /* Fail with "<what> not supported yet". */
 oct_status oct_refuse_node(oct_decoder *decoder, const oct_node *node, const char *what);

@@ -80,7 +80,10 @@ static size_t split_path(oct_str path, oct_str segments[SEGMENTS_MAX])
     return count;
 }
 
-static bool is_parameter(oct_str segment) { return segment.bytes > 0 && segment.at[0] == '{'; }
+static bool is_parameter(oct_str segment)
+{
+    return segment.bytes > 0 && segment.at[0] == '{';
+}
 
 static bool path_matches(const char *template, const oct_str *segments, size_t count)
 {
@@ -188,8 +191,8 @@ static oct_status read_wait(oct_str value, oct_request *out, oct_error *error)
 
 static oct_status check_ordering(oct_str value, oct_error *error)
 {
-    if (oct_str_equal(value, OCT_STR("weak")) || oct_str_equal(value, OCT_STR("medium"))
-        || oct_str_equal(value, OCT_STR("strong")))
+    if (oct_str_equal(value, OCT_STR("weak")) || oct_str_equal(value, OCT_STR("medium")) ||
+        oct_str_equal(value, OCT_STR("strong")))
         return OCT_OK;
     value = oct_clip(value);
     return oct_fail(error, OCT_BAD_INPUT,
@@ -201,9 +204,9 @@ static oct_status check_ordering(oct_str value, oct_error *error)
 static oct_status check_consistency(oct_str value, oct_error *error)
 {
     uint64_t factor = 0;
-    if (value.bytes == 0 || oct_str_equal(value, OCT_STR("majority"))
-        || oct_str_equal(value, OCT_STR("quorum")) || oct_str_equal(value, OCT_STR("all"))
-        || (oct_str_u64(value, &factor) && factor >= 1))
+    if (value.bytes == 0 || oct_str_equal(value, OCT_STR("majority")) ||
+        oct_str_equal(value, OCT_STR("quorum")) || oct_str_equal(value, OCT_STR("all")) ||
+        (oct_str_u64(value, &factor) && factor >= 1))
         return OCT_OK;
     value = oct_clip(value);
     return oct_fail(error, OCT_BAD_INPUT,
@@ -219,8 +222,7 @@ static oct_status check_timeout(oct_str value, oct_access access, oct_error *err
         return oct_fail(error, OCT_BAD_INPUT, "invalid digit found in string");
     if (seconds >= OCT_TIMEOUT_MIN || access == OCT_ACCESS_WRITE) return OCT_OK;
     if (access == OCT_ACCESS_READ)
-        return oct_fail(error, OCT_BAD_INPUT,
-                        "invalid value: integer `0`, expected a nonzero u64");
+        return oct_fail(error, OCT_BAD_INPUT, "invalid value: integer `0`, expected a nonzero u64");
     return oct_fail(error, OCT_VALIDATION, "[timeout: value 0 invalid, must be %d or larger]",
                     OCT_TIMEOUT_MIN);
 }
@@ -247,11 +249,16 @@ static oct_status read_parameter(parameter which, oct_str value, oct_access acce
                                  oct_request *out, oct_error *error)
 {
     switch (which) {
-    case WAIT: return read_wait(value, out, error);
-    case ORDERING: return check_ordering(value, error);
-    case CONSISTENCY: return check_consistency(value, error);
-    case TIMEOUT: return check_timeout(value, access, error);
-    case PARAMETER_COUNT: break;
+    case WAIT:
+        return read_wait(value, out, error);
+    case ORDERING:
+        return check_ordering(value, error);
+    case CONSISTENCY:
+        return check_consistency(value, error);
+    case TIMEOUT:
+        return check_timeout(value, access, error);
+    case PARAMETER_COUNT:
+        break;
     }
     return OCT_OK;
 }
@@ -270,8 +277,7 @@ static oct_status read_query_string(oct_arena *arena, oct_str query, oct_request
         parameter which = parameter_named(name, access);
         if (which == PARAMETER_COUNT) continue;
         if (seen[which])
-            TRY(oct_fail(error, OCT_BAD_INPUT, "duplicate field `%.*s`", (int)name.bytes,
-                         name.at));
+            TRY(oct_fail(error, OCT_BAD_INPUT, "duplicate field `%.*s`", (int)name.bytes, name.at));
         seen[which] = true;
         TRY(read_parameter(which, value, access, out, error));
     }

@@ -6,7 +6,10 @@
 
 #include "base/check.h"
 
-static inline size_t oct_bits_words(size_t count) { return count / 64 + (count % 64 != 0); }
+static inline size_t oct_bits_words(size_t count)
+{
+    return count / 64 + (count % 64 != 0);
+}
 
 static inline bool oct_bits_get(const uint64_t *bits, size_t index)
 {
@@ -23,7 +26,8 @@ static inline void oct_bits_clear(uint64_t *bits, size_t index)
 static inline size_t oct_bits_count(const uint64_t *bits, size_t words)
 {
     size_t count = 0;
-    for (size_t i = 0; i < words; i++) count += (size_t)__builtin_popcountll(bits[i]);
+    for (size_t i = 0; i < words; i++)
+        count += (size_t)__builtin_popcountll(bits[i]);
     return count;
 }
 

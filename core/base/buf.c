@@ -24,7 +24,10 @@ void oct_buf_deinit(oct_buf *buf)
     oct_buf_init(buf, buf->alloc, buf->bytes_max);
 }
 
-void oct_buf_clear(oct_buf *buf) { buf->bytes = 0; }
+void oct_buf_clear(oct_buf *buf)
+{
+    buf->bytes = 0;
+}
 
 static oct_status grow(oct_buf *buf, size_t needed, oct_error *error)
 {

@@ -31,15 +31,14 @@
     } while (0)
 
 #define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define UNUSED(name) ((void)(name))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define UNUSED(name)       ((void)(name))
+#define MIN(a, b)          ((a) < (b) ? (a) : (b))
+#define MAX(a, b)          ((a) > (b) ? (a) : (b))
 
 /* Write the first report of a failure into *error (NULL allowed) and return `status`, so that
  * `TRY(oct_fail(error, OCT_CORRUPT, "..."))` both reports and leaves. Integers only through
  * PRIu64 and friends; %.*s for oct_str. Longer messages are cut at a character boundary. */
-oct_status oct_fail(oct_error *error, oct_status status, const char *format, ...)
-    OCT_PRINTF(3, 4);
+oct_status oct_fail(oct_error *error, oct_status status, const char *format, ...) OCT_PRINTF(3, 4);
 
 /* Write a text that reports no failure (the lines of oct_check) into *text; its status is OK. */
 void oct_note(oct_error *text, const char *format, ...) OCT_PRINTF(2, 3);

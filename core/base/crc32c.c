@@ -29,7 +29,9 @@ uint32_t oct_crc32c(uint32_t crc, const void *at, size_t bytes)
 {
     const uint8_t *byte = at;
     uint32_t state = ~crc;
-    for (; bytes >= 8; bytes -= 8, byte += 8) state = step_word(state, oct_load_u64(byte));
-    for (; bytes > 0; bytes--) state = step_byte(state, *byte++);
+    for (; bytes >= 8; bytes -= 8, byte += 8)
+        state = step_word(state, oct_load_u64(byte));
+    for (; bytes > 0; bytes--)
+        state = step_byte(state, *byte++);
     return ~state;
 }

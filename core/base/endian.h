@@ -26,8 +26,17 @@ static inline uint64_t oct_load_u64(const void *at)
     memcpy(&value, at, sizeof value);
     return value;
 }
-static inline void oct_store_u16(void *at, uint16_t value) { memcpy(at, &value, sizeof value); }
-static inline void oct_store_u32(void *at, uint32_t value) { memcpy(at, &value, sizeof value); }
-static inline void oct_store_u64(void *at, uint64_t value) { memcpy(at, &value, sizeof value); }
+static inline void oct_store_u16(void *at, uint16_t value)
+{
+    memcpy(at, &value, sizeof value);
+}
+static inline void oct_store_u32(void *at, uint32_t value)
+{
+    memcpy(at, &value, sizeof value);
+}
+static inline void oct_store_u64(void *at, uint64_t value)
+{
+    memcpy(at, &value, sizeof value);
+}
 
 #endif

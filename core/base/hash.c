@@ -69,12 +69,15 @@ uint64_t oct_hash_bytes(uint64_t seed, const void *at, size_t bytes)
         .v3 = second ^ UINT64_C(0x7465646279746573),
     };
     size_t left = bytes;
-    for (; left >= 8; left -= 8, byte += 8) sip_word(&s, oct_load_u64(byte));
+    for (; left >= 8; left -= 8, byte += 8)
+        sip_word(&s, oct_load_u64(byte));
     uint64_t last = (uint64_t)bytes << 56;
-    for (size_t i = 0; i < left; i++) last |= (uint64_t)byte[i] << (8 * i);
+    for (size_t i = 0; i < left; i++)
+        last |= (uint64_t)byte[i] << (8 * i);
     sip_word(&s, last);
     s.v2 ^= 0xFF;
-    for (int i = 0; i < 3; i++) sip_round(&s);
+    for (int i = 0; i < 3; i++)
+        sip_round(&s);
     return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 

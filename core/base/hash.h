@@ -22,7 +22,10 @@ typedef struct oct_rng {
     uint64_t state;
 } oct_rng;
 
-static inline oct_rng oct_rng_seeded(uint64_t seed) { return (oct_rng){ seed }; }
+static inline oct_rng oct_rng_seeded(uint64_t seed)
+{
+    return (oct_rng){ seed };
+}
 uint64_t oct_rng_next(oct_rng *rng);
 /* Uniform in [0, limit); limit >= 1. */
 uint64_t oct_rng_below(oct_rng *rng, uint64_t limit);

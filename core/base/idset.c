@@ -230,8 +230,10 @@ static bool array_contains(const uint8_t *container, uint32_t members, uint32_t 
         uint32_t middle = (from + to) / 2;
         uint32_t member = oct_load_u16(container + (size_t)middle * 2);
         if (member == low_half) return true;
-        if (member < low_half) from = middle + 1;
-        else to = middle;
+        if (member < low_half)
+            from = middle + 1;
+        else
+            to = middle;
     }
     return false;
 }
@@ -250,8 +252,10 @@ bool oct_idset_contains(const oct_idset *set, uint32_t offset)
                 return array_contains(container, entry.members, low_half);
             return word_at(container, low_half / 64) >> (low_half % 64) & 1;
         }
-        if (entry.range < offset >> 16) from = middle + 1;
-        else to = middle;
+        if (entry.range < offset >> 16)
+            from = middle + 1;
+        else
+            to = middle;
     }
     return false;
 }

@@ -111,7 +111,8 @@ static bool settle(yyjson_val *values, size_t count)
             value->uni.f64 = -0.0;
         }
         if (!unsafe_yyjson_is_ctn(value)) continue;
-        while (depth > 0 && value >= ends[depth - 1]) depth--;
+        while (depth > 0 && value >= ends[depth - 1])
+            depth--;
         if (depth == OCT_JSON_DEPTH_MAX) return false;
         ends[depth++] = unsafe_yyjson_get_next(value);
     }
@@ -144,22 +145,37 @@ oct_status oct_json_parse(oct_arena *arena, oct_str text, const oct_json **out, 
 
 /* ---- values ----------------------------------------------------------------------------- */
 
-static const yyjson_val *value_of(const oct_json *value) { return (const yyjson_val *)value; }
-static const oct_json *json_of(const yyjson_val *value) { return (const oct_json *)value; }
+static const yyjson_val *value_of(const oct_json *value)
+{
+    return (const yyjson_val *)value;
+}
+static const oct_json *json_of(const yyjson_val *value)
+{
+    return (const oct_json *)value;
+}
 
 /* yyjson's accessors are not const-correct; none of those used here writes. */
-static yyjson_val *unsafe_of(const yyjson_val *value) { return (yyjson_val *)(uintptr_t)value; }
+static yyjson_val *unsafe_of(const yyjson_val *value)
+{
+    return (yyjson_val *)(uintptr_t)value;
+}
 
 oct_json_kind oct_json_kind_of(const oct_json *value)
 {
     uint8_t tag = unsafe_yyjson_get_tag(unsafe_of(value_of(value)));
     switch (tag & YYJSON_TYPE_MASK) {
-    case YYJSON_TYPE_NULL: return OCT_JSON_NULL;
-    case YYJSON_TYPE_BOOL: return OCT_JSON_BOOL;
-    case YYJSON_TYPE_STR: return OCT_JSON_STRING;
-    case YYJSON_TYPE_ARR: return OCT_JSON_ARRAY;
-    case YYJSON_TYPE_OBJ: return OCT_JSON_OBJECT;
-    default: break;
+    case YYJSON_TYPE_NULL:
+        return OCT_JSON_NULL;
+    case YYJSON_TYPE_BOOL:
+        return OCT_JSON_BOOL;
+    case YYJSON_TYPE_STR:
+        return OCT_JSON_STRING;
+    case YYJSON_TYPE_ARR:
+        return OCT_JSON_ARRAY;
+    case YYJSON_TYPE_OBJ:
+        return OCT_JSON_OBJECT;
+    default:
+        break;
     }
     if (tag == TAG_UINT) return OCT_JSON_UINT;
     if (tag == TAG_SINT) return OCT_JSON_INT;
@@ -170,10 +186,10 @@ oct_json_kind oct_json_kind_of(const oct_json *value)
 const char *oct_json_kind_name(const oct_json *value)
 {
     static const char *const names[] = {
-        [OCT_JSON_NULL] = "null",      [OCT_JSON_BOOL] = "boolean",
-        [OCT_JSON_UINT] = "integer",   [OCT_JSON_INT] = "integer",
-        [OCT_JSON_STRING] = "string",  [OCT_JSON_REAL] = "floating point number",
-        [OCT_JSON_ARRAY] = "array",    [OCT_JSON_OBJECT] = "object",
+        [OCT_JSON_NULL] = "null",     [OCT_JSON_BOOL] = "boolean",
+        [OCT_JSON_UINT] = "integer",  [OCT_JSON_INT] = "integer",
+        [OCT_JSON_STRING] = "string", [OCT_JSON_REAL] = "floating point number",
+        [OCT_JSON_ARRAY] = "array",   [OCT_JSON_OBJECT] = "object",
     };
     return names[oct_json_kind_of(value)];
 }
@@ -193,8 +209,10 @@ uint64_t oct_json_uint(const oct_json *value)
 int64_t oct_json_int(const oct_json *value)
 {
     oct_json_kind kind = oct_json_kind_of(value);
-    if (kind == OCT_JSON_UINT) ASSERT(value_of(value)->uni.u64 <= INT64_MAX);
-    else ASSERT(kind == OCT_JSON_INT);
+    if (kind == OCT_JSON_UINT)
+        ASSERT(value_of(value)->uni.u64 <= INT64_MAX);
+    else
+        ASSERT(kind == OCT_JSON_INT);
     return value_of(value)->uni.i64;
 }
 
@@ -207,9 +225,12 @@ double oct_json_number(const oct_json *value)
 {
     const yyjson_val *number = value_of(value);
     switch (oct_json_kind_of(value)) {
-    case OCT_JSON_UINT: return (double)number->uni.u64;
-    case OCT_JSON_INT: return (double)number->uni.i64;
-    default: break;
+    case OCT_JSON_UINT:
+        return (double)number->uni.u64;
+    case OCT_JSON_INT:
+        return (double)number->uni.i64;
+    default:
+        break;
     }
     ASSERT(oct_json_kind_of(value) == OCT_JSON_REAL);
     return number->uni.f64;
@@ -275,10 +296,14 @@ size_t oct_json_floats(const oct_json *array, float *out)
     for (size_t i = 0; i < count; i++) {
         uint8_t tag = (uint8_t)first[i].tag;
         float value;
-        if (tag == TAG_REAL) value = (float)first[i].uni.f64;
-        else if (tag == TAG_UINT) value = (float)first[i].uni.u64;
-        else if (tag == TAG_SINT) value = (float)first[i].uni.i64;
-        else return i;
+        if (tag == TAG_REAL)
+            value = (float)first[i].uni.f64;
+        else if (tag == TAG_UINT)
+            value = (float)first[i].uni.u64;
+        else if (tag == TAG_SINT)
+            value = (float)first[i].uni.i64;
+        else
+            return i;
         if (!isfinite(value)) return i;
         out[i] = value;
     }

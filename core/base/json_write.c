@@ -27,14 +27,20 @@ void oct_json_writer_init(oct_json_writer *writer, oct_buf *buf)
     *writer = (oct_json_writer){ .buf = buf, .status = OCT_OK };
 }
 
-oct_status oct_json_writer_status(const oct_json_writer *writer) { return writer->status; }
+oct_status oct_json_writer_status(const oct_json_writer *writer)
+{
+    return writer->status;
+}
 
 static void put(oct_json_writer *writer, const char *text, size_t bytes)
 {
     if (writer->status == OCT_OK) writer->status = oct_buf_append(writer->buf, text, bytes, NULL);
 }
 
-static void put_byte(oct_json_writer *writer, char byte) { put(writer, &byte, 1); }
+static void put_byte(oct_json_writer *writer, char byte)
+{
+    put(writer, &byte, 1);
+}
 
 /* Every value starts here: the comma, unless it is the first of its container or behind a key. */
 static void begin_value(oct_json_writer *writer)
@@ -56,10 +62,22 @@ static void end_container(oct_json_writer *writer, char bracket)
     writer->comma = true;
 }
 
-void oct_json_begin_object(oct_json_writer *writer) { begin_container(writer, '{'); }
-void oct_json_end_object(oct_json_writer *writer) { end_container(writer, '}'); }
-void oct_json_begin_array(oct_json_writer *writer) { begin_container(writer, '['); }
-void oct_json_end_array(oct_json_writer *writer) { end_container(writer, ']'); }
+void oct_json_begin_object(oct_json_writer *writer)
+{
+    begin_container(writer, '{');
+}
+void oct_json_end_object(oct_json_writer *writer)
+{
+    end_container(writer, '}');
+}
+void oct_json_begin_array(oct_json_writer *writer)
+{
+    begin_container(writer, '[');
+}
+void oct_json_end_array(oct_json_writer *writer)
+{
+    end_container(writer, ']');
+}
 
 /* ---- strings ---------------------------------------------------------------------------- */
 
@@ -120,8 +138,10 @@ void oct_json_write_null(oct_json_writer *writer)
 void oct_json_write_bool(oct_json_writer *writer, bool value)
 {
     begin_value(writer);
-    if (value) put(writer, "true", 4);
-    else put(writer, "false", 5);
+    if (value)
+        put(writer, "true", 4);
+    else
+        put(writer, "false", 5);
 }
 
 /* ---- integers --------------------------------------------------------------------------- */
@@ -145,7 +165,8 @@ static void put_integer(oct_json_writer *writer, uint64_t magnitude, bool negati
     if (negative) text[--start] = '-';
     if (writer->tag_big_integers && magnitude > SAFE_INTEGER_MAX)
         put_tagged(writer, text + start, sizeof text - start);
-    else put(writer, text + start, sizeof text - start);
+    else
+        put(writer, text + start, sizeof text - start);
 }
 
 void oct_json_write_uint(oct_json_writer *writer, uint64_t value)
@@ -157,8 +178,10 @@ void oct_json_write_uint(oct_json_writer *writer, uint64_t value)
 void oct_json_write_int(oct_json_writer *writer, int64_t value)
 {
     begin_value(writer);
-    if (value < 0) put_integer(writer, 0 - (uint64_t)value, true);
-    else put_integer(writer, (uint64_t)value, false);
+    if (value < 0)
+        put_integer(writer, 0 - (uint64_t)value, true);
+    else
+        put_integer(writer, (uint64_t)value, false);
 }
 
 /* ---- floats ----------------------------------------------------------------------------- */
@@ -237,7 +260,8 @@ static void put_floats(oct_json_writer *writer, const float *values, size_t coun
     yyjson_val array[1 + CHUNK_FLOATS];
     array[0].tag = (uint64_t)count << YYJSON_TAG_BIT | YYJSON_TYPE_ARR;
     array[0].uni.ofs = (1 + count) * sizeof array[0];
-    for (size_t i = 0; i < count; i++) array[1 + i] = real_value((double)values[i]);
+    for (size_t i = 0; i < count; i++)
+        array[1 + i] = real_value((double)values[i]);
     size_t bytes = print_number(array, YYJSON_WRITE_FP_TO_FLOAT, &text);
     put(writer, text.at + 1, bytes - 2); /* without the brackets */
 }
@@ -266,7 +290,10 @@ static bool by_text(oct_str a, oct_str b)
     return order != 0 ? order < 0 : a.at < b.at;
 }
 
-static bool by_place(oct_str a, oct_str b) { return a.at < b.at; }
+static bool by_place(oct_str a, oct_str b)
+{
+    return a.at < b.at;
+}
 
 static void sift_down(oct_str *keys, size_t count, size_t hole, bool (*before)(oct_str, oct_str))
 {
@@ -282,7 +309,8 @@ static void sift_down(oct_str *keys, size_t count, size_t hole, bool (*before)(o
 /* Heap sort: O(n log n) whatever the input, no memory. */
 static void sort_keys(oct_str *keys, size_t count, bool (*before)(oct_str, oct_str))
 {
-    for (size_t i = count / 2; i-- > 0;) sift_down(keys, count, i, before);
+    for (size_t i = count / 2; i-- > 0;)
+        sift_down(keys, count, i, before);
     for (size_t left = count; left > 1; left--) {
         oct_str last = keys[0];
         keys[0] = keys[left - 1];
@@ -352,7 +380,8 @@ static void write_large_object(oct_json_writer *writer, const oct_json *object)
         writer->status = oct_array_resize(alloc, &keys, 0, count, sizeof keys[0], NULL);
     if (writer->status != OCT_OK) return;
     oct_json_iter iter = oct_json_iterate(object);
-    for (size_t i = 0; i < count; i++) (void)oct_json_next(&iter, &keys[i]); /* keys only */
+    for (size_t i = 0; i < count; i++)
+        (void)oct_json_next(&iter, &keys[i]); /* keys only */
     write_pairs(writer, object, keys, superseded_keys(keys, count));
     oct_free(alloc, keys, count * sizeof keys[0]);
 }
@@ -371,16 +400,32 @@ void oct_json_write_value(oct_json_writer *writer, const oct_json *value)
 {
     if (writer->status != OCT_OK) return;
     switch (oct_json_kind_of(value)) {
-    case OCT_JSON_NULL: oct_json_write_null(writer); break;
-    case OCT_JSON_BOOL: oct_json_write_bool(writer, oct_json_bool(value)); break;
-    case OCT_JSON_UINT: oct_json_write_uint(writer, oct_json_uint(value)); break;
-    case OCT_JSON_INT: oct_json_write_int(writer, oct_json_int(value)); break;
-    case OCT_JSON_REAL: oct_json_write_double(writer, oct_json_number(value)); break;
-    case OCT_JSON_STRING: oct_json_write_str(writer, oct_json_string(value)); break;
-    case OCT_JSON_ARRAY: write_array(writer, value); break;
+    case OCT_JSON_NULL:
+        oct_json_write_null(writer);
+        break;
+    case OCT_JSON_BOOL:
+        oct_json_write_bool(writer, oct_json_bool(value));
+        break;
+    case OCT_JSON_UINT:
+        oct_json_write_uint(writer, oct_json_uint(value));
+        break;
+    case OCT_JSON_INT:
+        oct_json_write_int(writer, oct_json_int(value));
+        break;
+    case OCT_JSON_REAL:
+        oct_json_write_double(writer, oct_json_number(value));
+        break;
+    case OCT_JSON_STRING:
+        oct_json_write_str(writer, oct_json_string(value));
+        break;
+    case OCT_JSON_ARRAY:
+        write_array(writer, value);
+        break;
     case OCT_JSON_OBJECT:
-        if (oct_json_count(value) <= SMALL_OBJECT) write_small_object(writer, value);
-        else write_large_object(writer, value);
+        if (oct_json_count(value) <= SMALL_OBJECT)
+            write_small_object(writer, value);
+        else
+            write_large_object(writer, value);
         break;
     }
 }
@@ -391,7 +436,8 @@ void oct_json_write_value(oct_json_writer *writer, const oct_json *value)
 static size_t string_token_bytes(oct_str text)
 {
     size_t i = 1;
-    while (i < text.bytes && text.at[i] != '"') i += text.at[i] == '\\' ? 2 : 1;
+    while (i < text.bytes && text.at[i] != '"')
+        i += text.at[i] == '\\' ? 2 : 1;
     return MIN(i + 1, text.bytes);
 }
 
@@ -399,7 +445,8 @@ static size_t string_token_bytes(oct_str text)
 static size_t number_token_bytes(oct_str text)
 {
     size_t i = 0;
-    while (i < text.bytes && memchr("+-.0123456789Ee", text.at[i], 15)) i++;
+    while (i < text.bytes && memchr("+-.0123456789Ee", text.at[i], 15))
+        i++;
     return i;
 }
 

@@ -47,7 +47,10 @@ static uint32_t used_state(uint64_t hash)
     return (uint32_t)(hash >> 32 & ~(uint32_t)KIND_MASK) | USED;
 }
 
-static bool is_used(const oct_map_entry *entry) { return (entry->state & KIND_MASK) == USED; }
+static bool is_used(const oct_map_entry *entry)
+{
+    return (entry->state & KIND_MASK) == USED;
+}
 
 static oct_str text_of(const oct_map_entry *entry)
 {
@@ -58,7 +61,8 @@ static oct_str text_of(const oct_map_entry *entry)
 static void place(oct_map_entry *entries, size_t capacity, oct_map_entry entry, uint64_t hash)
 {
     size_t i = (size_t)hash & (capacity - 1);
-    while (entries[i].state != EMPTY) i = (i + 1) & (capacity - 1);
+    while (entries[i].state != EMPTY)
+        i = (i + 1) & (capacity - 1);
     entries[i] = entry;
 }
 
@@ -130,7 +134,8 @@ static void insert(oct_map *map, oct_map_entry entry, uint64_t hash)
     size_t mask = map->capacity - 1;
     size_t i = (size_t)hash & mask;
     ASSERT(map->capacity > 0);
-    while (is_used(&map->entries[i])) i = (i + 1) & mask;
+    while (is_used(&map->entries[i]))
+        i = (i + 1) & mask;
     if (map->entries[i].state == EMPTY) {
         ASSERT(map->used + map->removed < map->capacity / 4 * 3); /* reserved? */
     } else {

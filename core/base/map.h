@@ -22,7 +22,7 @@ typedef struct oct_map {
     size_t used;    /* live entries */
     size_t removed; /* tombstones */
     uint64_t seed;
-    bool strings;   /* the kind of the keys; set by the first put */
+    bool strings; /* the kind of the keys; set by the first put */
 } oct_map;
 
 void oct_map_init(oct_map *map, const oct_alloc *alloc, uint64_t seed);

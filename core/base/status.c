@@ -33,9 +33,18 @@ static const status_row *row_of(oct_status status)
     return (unsigned)status < OCT_STATUS_COUNT ? &rows[status] : &unknown;
 }
 
-const char *oct_status_text(oct_status status) { return row_of(status)->text; }
-int oct_status_http(oct_status status) { return row_of(status)->http; }
-int oct_status_grpc(oct_status status) { return row_of(status)->grpc; }
+const char *oct_status_text(oct_status status)
+{
+    return row_of(status)->text;
+}
+int oct_status_http(oct_status status)
+{
+    return row_of(status)->http;
+}
+int oct_status_grpc(oct_status status)
+{
+    return row_of(status)->grpc;
+}
 
 /* Where a text of which only the first `bytes` bytes are kept must end so that no character is
  * torn: back over continuation bytes to the last first byte, and keep it if it is complete. */

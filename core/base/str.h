@@ -23,14 +23,18 @@ static inline int oct_str_compare(oct_str a, oct_str b)
     return a.bytes < b.bytes ? -1 : a.bytes > b.bytes;
 }
 
-static inline oct_str oct_str_of(const char *text) { return (oct_str){ text, strlen(text) }; }
+static inline oct_str oct_str_of(const char *text)
+{
+    return (oct_str){ text, strlen(text) };
+}
 
 /* How many bytes of a text to show (for "%.*s"): at most bytes_max, cut between characters. */
 static inline int oct_str_shown(oct_str text, size_t bytes_max)
 {
     size_t bytes = MIN(text.bytes, bytes_max);
     if (bytes < text.bytes)
-        while (bytes > 0 && ((unsigned char)text.at[bytes] & 0xc0) == 0x80) bytes--;
+        while (bytes > 0 && ((unsigned char)text.at[bytes] & 0xc0) == 0x80)
+            bytes--;
     return (int)bytes;
 }
 

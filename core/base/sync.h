@@ -29,9 +29,18 @@ static inline oct_status oct_mutex_init(oct_mutex *mutex)
 {
     return pthread_mutex_init(mutex, NULL) == 0 ? OCT_OK : OCT_NOMEM;
 }
-static inline void oct_mutex_deinit(oct_mutex *mutex) { ASSERT(pthread_mutex_destroy(mutex) == 0); }
-static inline void oct_mutex_lock(oct_mutex *mutex) { ASSERT(pthread_mutex_lock(mutex) == 0); }
-static inline void oct_mutex_unlock(oct_mutex *mutex) { ASSERT(pthread_mutex_unlock(mutex) == 0); }
+static inline void oct_mutex_deinit(oct_mutex *mutex)
+{
+    ASSERT(pthread_mutex_destroy(mutex) == 0);
+}
+static inline void oct_mutex_lock(oct_mutex *mutex)
+{
+    ASSERT(pthread_mutex_lock(mutex) == 0);
+}
+static inline void oct_mutex_unlock(oct_mutex *mutex)
+{
+    ASSERT(pthread_mutex_unlock(mutex) == 0);
+}
 
 static inline oct_status oct_condition_variable_init(oct_condition_variable *variable)
 {
@@ -58,9 +67,18 @@ static inline void oct_rwlock_deinit(oct_rwlock *lock)
 {
     ASSERT(pthread_rwlock_destroy(lock) == 0);
 }
-static inline void oct_rwlock_read(oct_rwlock *lock) { ASSERT(pthread_rwlock_rdlock(lock) == 0); }
-static inline void oct_rwlock_write(oct_rwlock *lock) { ASSERT(pthread_rwlock_wrlock(lock) == 0); }
-static inline void oct_rwlock_unlock(oct_rwlock *lock) { ASSERT(pthread_rwlock_unlock(lock) == 0); }
+static inline void oct_rwlock_read(oct_rwlock *lock)
+{
+    ASSERT(pthread_rwlock_rdlock(lock) == 0);
+}
+static inline void oct_rwlock_write(oct_rwlock *lock)
+{
+    ASSERT(pthread_rwlock_wrlock(lock) == 0);
+}
+static inline void oct_rwlock_unlock(oct_rwlock *lock)
+{
+    ASSERT(pthread_rwlock_unlock(lock) == 0);
+}
 
 /* add and subtract return the new value. */
 static inline uint64_t oct_atomic_add(oct_atomic_u64 *value, uint64_t more)
@@ -71,13 +89,20 @@ static inline uint64_t oct_atomic_subtract(oct_atomic_u64 *value, uint64_t less)
 {
     return atomic_fetch_sub(value, less) - less;
 }
-static inline uint64_t oct_atomic_load(const oct_atomic_u64 *value) { return atomic_load(value); }
-static inline void oct_atomic_store(oct_atomic_u64 *value, uint64_t to) { atomic_store(value, to); }
+static inline uint64_t oct_atomic_load(const oct_atomic_u64 *value)
+{
+    return atomic_load(value);
+}
+static inline void oct_atomic_store(oct_atomic_u64 *value, uint64_t to)
+{
+    atomic_store(value, to);
+}
 /* Make it at least `floor`. */
 static inline void oct_atomic_raise(oct_atomic_u64 *value, uint64_t floor)
 {
     uint64_t seen = atomic_load(value);
-    while (seen < floor && !atomic_compare_exchange_weak(value, &seen, floor)) continue;
+    while (seen < floor && !atomic_compare_exchange_weak(value, &seen, floor))
+        continue;
 }
 /* load acquires what the thread that set the bits released. */
 static inline uint32_t oct_atomic_load_u32(const oct_atomic_u32 *value)
@@ -108,9 +133,18 @@ static inline oct_status oct_mutex_init(oct_mutex *mutex)
     mutex->unused = 0;
     return OCT_OK;
 }
-static inline void oct_mutex_deinit(oct_mutex *mutex) { UNUSED(mutex); }
-static inline void oct_mutex_lock(oct_mutex *mutex) { UNUSED(mutex); }
-static inline void oct_mutex_unlock(oct_mutex *mutex) { UNUSED(mutex); }
+static inline void oct_mutex_deinit(oct_mutex *mutex)
+{
+    UNUSED(mutex);
+}
+static inline void oct_mutex_lock(oct_mutex *mutex)
+{
+    UNUSED(mutex);
+}
+static inline void oct_mutex_unlock(oct_mutex *mutex)
+{
+    UNUSED(mutex);
+}
 
 static inline oct_status oct_condition_variable_init(oct_condition_variable *variable)
 {
@@ -137,10 +171,22 @@ static inline oct_status oct_rwlock_init(oct_rwlock *lock)
     lock->unused = 0;
     return OCT_OK;
 }
-static inline void oct_rwlock_deinit(oct_rwlock *lock) { UNUSED(lock); }
-static inline void oct_rwlock_read(oct_rwlock *lock) { UNUSED(lock); }
-static inline void oct_rwlock_write(oct_rwlock *lock) { UNUSED(lock); }
-static inline void oct_rwlock_unlock(oct_rwlock *lock) { UNUSED(lock); }
+static inline void oct_rwlock_deinit(oct_rwlock *lock)
+{
+    UNUSED(lock);
+}
+static inline void oct_rwlock_read(oct_rwlock *lock)
+{
+    UNUSED(lock);
+}
+static inline void oct_rwlock_write(oct_rwlock *lock)
+{
+    UNUSED(lock);
+}
+static inline void oct_rwlock_unlock(oct_rwlock *lock)
+{
+    UNUSED(lock);
+}
 
 static inline uint64_t oct_atomic_add(oct_atomic_u64 *value, uint64_t more)
 {
@@ -150,14 +196,26 @@ static inline uint64_t oct_atomic_subtract(oct_atomic_u64 *value, uint64_t less)
 {
     return *value -= less;
 }
-static inline uint64_t oct_atomic_load(const oct_atomic_u64 *value) { return *value; }
-static inline void oct_atomic_store(oct_atomic_u64 *value, uint64_t to) { *value = to; }
+static inline uint64_t oct_atomic_load(const oct_atomic_u64 *value)
+{
+    return *value;
+}
+static inline void oct_atomic_store(oct_atomic_u64 *value, uint64_t to)
+{
+    *value = to;
+}
 static inline void oct_atomic_raise(oct_atomic_u64 *value, uint64_t floor)
 {
     *value = MAX(*value, floor);
 }
-static inline uint32_t oct_atomic_load_u32(const oct_atomic_u32 *value) { return *value; }
-static inline void oct_atomic_or_u32(oct_atomic_u32 *value, uint32_t bits) { *value |= bits; }
+static inline uint32_t oct_atomic_load_u32(const oct_atomic_u32 *value)
+{
+    return *value;
+}
+static inline void oct_atomic_or_u32(oct_atomic_u32 *value, uint32_t bits)
+{
+    *value |= bits;
+}
 
 #endif
 #endif

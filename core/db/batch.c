@@ -37,8 +37,8 @@ static void run_worker(void *arg, uint32_t task)
         uint64_t i = oct_atomic_add(&job->next, 1) - 1;
         if (i >= job->count) return;
         worker->failed = (uint32_t)i;
-        worker->status = oct_read_query(&worker->session.reading, &job->queries[i],
-                                        &job->founds[i], &worker->error);
+        worker->status = oct_read_query(&worker->session.reading, &job->queries[i], &job->founds[i],
+                                        &worker->error);
     }
 }
 
@@ -85,10 +85,13 @@ oct_status oct_collection_query_batch(oct_collection *collection, oct_arena *are
     batch_job job = { .queries = queries, .count = count };
     TRY(begin(&job, collection, arena, error));
     const oct_host *host = collection->host;
-    if (job.worker_count > 1) host->parallel(host->self, job.worker_count, run_worker, &job);
-    else run_worker(&job, 0);
+    if (job.worker_count > 1)
+        host->parallel(host->self, job.worker_count, run_worker, &job);
+    else
+        run_worker(&job, 0);
     TRY(first_failure(&job, error));
-    for (uint32_t i = 0; i < count; i++) TRY(oct_found_detach(arena, &job.founds[i], error));
+    for (uint32_t i = 0; i < count; i++)
+        TRY(oct_found_detach(arena, &job.founds[i], error));
     *out = job.founds;
 done:
     for (uint32_t i = 0; i < job.worker_count; i++) {

@@ -71,10 +71,10 @@ struct oct_collection {
     uint64_t next_file;
     oct_status problem; /* not OK: every write answers it (and every read, without a view) */
     oct_error problem_error;
-    bool reopen; /* the problem may pass: maintenance opens the collection again */
+    bool reopen;            /* the problem may pass: maintenance opens the collection again */
     uint64_t reserve_bytes; /* of the file that keeps space back, 0 = none */
-    bool pressed;  /* space ran out: freeing some comes before everything else */
-    bool log_full; /* not even deletes fit into the log */
+    bool pressed;           /* space ran out: freeing some comes before everything else */
+    bool log_full;          /* not even deletes fit into the log */
 
     oct_view *rotation;      /* under seal_mutex: the view when the frozen segment was frozen */
     oct_task seal;           /* under seal_mutex */

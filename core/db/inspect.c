@@ -153,8 +153,7 @@ static void check_place(oct_inspection *now, uint64_t first, const oct_wal_tail 
                      now->path, tail->last_sequence, place->successor);
 }
 
-static oct_status read_first_sequence(const oct_inspection *now, uint64_t *first,
-                                      oct_error *error)
+static oct_status read_first_sequence(const oct_inspection *now, uint64_t *first, oct_error *error)
 {
     const oct_vfs *vfs = now->host->vfs;
     oct_wal_header header;
@@ -247,25 +246,31 @@ static oct_status kind_of(const oct_inspection *now, file_kind *kind, oct_error 
     if (*kind == FILE_UNKNOWN)
         TRY(oct_fail(error, OCT_BAD_INPUT,
                      "%s: not a file of an Octant database: neither its name nor its first bytes "
-                     "are those of a registry, manifest, log or segment", now->path));
+                     "are those of a registry, manifest, log or segment",
+                     now->path));
 done:
     return status;
 }
 
 static oct_status describe(oct_inspection *now, file_kind kind, oct_error *error)
 {
-    static const char *const names[] = { [FILE_MANIFEST] = "manifest", [FILE_LOG] = "log",
-                                         [FILE_SEGMENT] = "segment" };
+    static const char *const names[] = {
+        [FILE_MANIFEST] = "manifest", [FILE_LOG] = "log", [FILE_SEGMENT] = "segment"
+    };
     oct_inspect_word(now, "file", now->name);
     oct_inspect_word(now, "kind", kind == FILE_FILLER ? now->name : names[kind]);
     oct_inspect_uint(now, "bytes", now->bytes);
     switch (kind) {
-    case FILE_MANIFEST: return oct_inspect_manifest(now, error);
-    case FILE_LOG: return inspect_log(now, error);
-    case FILE_SEGMENT: return oct_inspect_segment(now, error);
+    case FILE_MANIFEST:
+        return oct_inspect_manifest(now, error);
+    case FILE_LOG:
+        return inspect_log(now, error);
+    case FILE_SEGMENT:
+        return oct_inspect_segment(now, error);
     case FILE_FILLER: /* says nothing: `owner` is only locked, `reserve` only takes space */
         break;
-    case FILE_UNKNOWN: break;
+    case FILE_UNKNOWN:
+        break;
     }
     return OCT_OK;
 }
@@ -281,8 +286,8 @@ static oct_status finish(oct_inspection *now, oct_error *error)
     oct_json_end_array(&now->findings);
     oct_inspect_key(now, "findings");
     TRY(oct_json_writer_status(&now->findings));
-    oct_json_write_raw(&now->out, (oct_str){ (const char *)now->findings_text.at,
-                                             now->findings_text.bytes });
+    oct_json_write_raw(&now->out,
+                       (oct_str){ (const char *)now->findings_text.at, now->findings_text.bytes });
     oct_json_end_object(&now->out);
     TRY(oct_json_writer_status(&now->out));
 done:

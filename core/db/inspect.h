@@ -15,7 +15,7 @@
 typedef struct oct_inspection {
     const oct_host *host; /* its alloc and vfs are used, nothing else */
     const char *path;
-    const char *name;      /* the last component of path */
+    const char *name;       /* the last component of path */
     size_t directory_bytes; /* of path, in front of the name, with the '/' */
     oct_file *file;
     uint64_t bytes;
@@ -33,7 +33,7 @@ void oct_inspect_add(oct_inspection *now, const oct_error *found);
     do {                                                                                           \
         oct_error finding_ = { .status = OCT_OK };                                                 \
         (void)oct_fail(&finding_, severity, __VA_ARGS__);                                          \
-        oct_inspect_add(inspection, &finding_);                                                   \
+        oct_inspect_add(inspection, &finding_);                                                    \
     } while (0)
 /* Sort out what a function of the core answered for bytes of the file: a complaint about them is
  * a finding, and gives OK; out of memory or a failing disk is passed on in *error. */

@@ -128,8 +128,8 @@ static oct_status check_version(oct_reader *in, oct_error *error)
     uint32_t version = 0;
     TRY(oct_read_u32(in, &version, "the version", error));
     if (version != 0)
-        TRY(oct_fail(error, OCT_UNSUPPORTED, "manifest body version %" PRIu32
-                     ", this program reads 0", version));
+        TRY(oct_fail(error, OCT_UNSUPPORTED,
+                     "manifest body version %" PRIu32 ", this program reads 0", version));
 done:
     return status;
 }
@@ -282,8 +282,7 @@ static bool header_is_right(const slot *from, const slot_copy *copy)
 {
     const oct_manifest_header *header = &copy->header;
     return header->magic == OCT_MANIFEST_MAGIC &&
-           header->header_crc ==
-               oct_crc32c(0, header, offsetof(oct_manifest_header, header_crc)) &&
+           header->header_crc == oct_crc32c(0, header, offsetof(oct_manifest_header, header_crc)) &&
            header->generation % SLOTS == from->number &&
            header->body_bytes <= OCT_MANIFEST_BYTES_MAX &&
            header->body_bytes <= copy->bytes - sizeof *header;
@@ -338,12 +337,13 @@ static oct_status read_slot(slot *from, oct_buf *best, uint64_t *generation, oct
         TRY(read_copy(from, copy, &body, error));
         if (is_state(copy, "damaged"))
             INSPECT_FIND(now, OCT_CORRUPT,
-                             "%s: the copy at byte %" PRIu64 " is damaged, or its write was cut "
-                             "short by a crash", from->path, copy->offset);
+                         "%s: the copy at byte %" PRIu64 " is damaged, or its write was cut "
+                         "short by a crash",
+                         from->path, copy->offset);
         if (is_state(copy, "newer version"))
             INSPECT_FIND(now, OCT_UNSUPPORTED,
-                             "%s: manifest version %" PRIu32 ", this program reads %d", from->path,
-                             copy->header.version, OCT_STORE_VERSION);
+                         "%s: manifest version %" PRIu32 ", this program reads %d", from->path,
+                         copy->header.version, OCT_STORE_VERSION);
         if (!is_state(copy, "whole")) continue;
         if (*generation != UINT64_MAX && copy->header.generation <= *generation) continue;
         oct_buf swap = *best;
@@ -353,7 +353,7 @@ static oct_status read_slot(slot *from, oct_buf *best, uint64_t *generation, oct
     }
     if (from->file && from->bytes % (2 * OCT_MANIFEST_STEP_BYTES) != 0)
         INSPECT_FIND(now, OCT_CORRUPT, "%s: %" PRIu64 " bytes are not two copies of pages",
-                         from->path, from->bytes);
+                     from->path, from->bytes);
 done:
     oct_buf_deinit(&body);
     return status;
@@ -389,9 +389,9 @@ static void write_slot(const slot *from, uint64_t generation)
 static oct_status write_body(oct_inspection *now, const oct_buf *body, oct_error *error)
 {
     state found;
-    bool registry = strncmp(now->name, "registry", 8) == 0 ||
-                    (strncmp(now->name, "manifest", 8) != 0 &&
-                     walk_registry(NULL, body, NULL) == OCT_OK);
+    bool registry =
+        strncmp(now->name, "registry", 8) == 0 ||
+        (strncmp(now->name, "manifest", 8) != 0 && walk_registry(NULL, body, NULL) == OCT_OK);
     oct_inspect_word(now, "contents", registry ? "registry" : "collection");
     oct_inspect_uint(now, "body_bytes", body->bytes);
     if (registry) { /* first without writing, so that a damaged one leaves no open array */

@@ -59,8 +59,8 @@ static void block_is_damaged(segment_report *report, uint64_t block, uint64_t st
 {
     if (++report->damaged_blocks <= BLOCKS_LISTED_MAX)
         INSPECT_FIND(report->now, OCT_CORRUPT,
-                         "%s: block %" PRIu64 " (bytes %" PRIu64 " to %" PRIu64 ") is damaged",
-                         report->now->path, block, start, end);
+                     "%s: block %" PRIu64 " (bytes %" PRIu64 " to %" PRIu64 ") is damaged",
+                     report->now->path, block, start, end);
     for (uint32_t i = 0; i < report->trailer.section_count; i++) {
         const oct_section_entry *entry = &report->sections[i];
         if (entry->offset < end && entry->offset + entry->bytes > start) report->damaged[i] = true;
@@ -101,13 +101,20 @@ static bool is_whole(const segment_report *report, uint32_t kind, uint32_t index
 static const char *section_name(uint32_t kind)
 {
     static const char *const names[] = {
-        [OCT_SECTION_META] = "meta",         [OCT_SECTION_ID_LOW] = "ids",
-        [OCT_SECTION_ID_HIGH] = "uuids",     [OCT_SECTION_VERSIONS] = "versions",
-        [OCT_SECTION_PAYLOAD_END] = "payload ends", [OCT_SECTION_PAYLOADS] = "payloads",
-        [OCT_SECTION_VECTORS] = "vectors",   [OCT_SECTION_PRESENT] = "presence",
-        [OCT_SECTION_GRAPH] = "graph",       [OCT_SECTION_FIELD] = "payload index",
-        [OCT_SECTION_LINKS] = "block links", [OCT_SECTION_QUANT] = "quantized codes",
-        [OCT_SECTION_ENDS] = "vector ends",  [OCT_SECTION_SPARSE] = "sparse index",
+        [OCT_SECTION_META] = "meta",
+        [OCT_SECTION_ID_LOW] = "ids",
+        [OCT_SECTION_ID_HIGH] = "uuids",
+        [OCT_SECTION_VERSIONS] = "versions",
+        [OCT_SECTION_PAYLOAD_END] = "payload ends",
+        [OCT_SECTION_PAYLOADS] = "payloads",
+        [OCT_SECTION_VECTORS] = "vectors",
+        [OCT_SECTION_PRESENT] = "presence",
+        [OCT_SECTION_GRAPH] = "graph",
+        [OCT_SECTION_FIELD] = "payload index",
+        [OCT_SECTION_LINKS] = "block links",
+        [OCT_SECTION_QUANT] = "quantized codes",
+        [OCT_SECTION_ENDS] = "vector ends",
+        [OCT_SECTION_SPARSE] = "sparse index",
     };
     return kind < ARRAY_COUNT(names) && names[kind] ? names[kind] : "unknown";
 }
@@ -136,8 +143,8 @@ static void write_sections(segment_report *report)
 /* ---- vectors and graphs -------------------------------------------------------------- */
 
 /* The points that have vector v: a bitmap, or NULL when all have it. */
-static oct_status load_present(segment_report *report, uint32_t v, oct_flat *flat,
-                               uint32_t *points, oct_error *error)
+static oct_status load_present(segment_report *report, uint32_t v, oct_flat *flat, uint32_t *points,
+                               oct_error *error)
 {
     const void *at = NULL;
     size_t bytes = 0, words = oct_bits_words(flat->count);
@@ -290,8 +297,8 @@ static oct_status check_sparse(segment_report *report, uint32_t v, oct_error *er
     if (!is_whole(report, OCT_SECTION_SPARSE, v)) return OCT_OK;
     status = oct_container_load(report->container, OCT_SECTION_SPARSE, v, &at, &bytes, &problem);
     if (status == OCT_OK)
-        status = oct_sparse_open(report->now->host->alloc, at, bytes, report->points, &sparse,
-                                 &problem);
+        status =
+            oct_sparse_open(report->now->host->alloc, at, bytes, report->points, &sparse, &problem);
     if (status == OCT_OK) oct_sparse_close(report->now->host->alloc, &sparse);
     return oct_inspect_judge(report->now, status, &problem, error);
 }
@@ -413,8 +420,7 @@ static oct_status read_counts(segment_report *report, oct_reader *meta, oct_erro
     TRY(oct_read_u32(meta, &report->vector_count, "the vector count", error));
     TRY(oct_read_u32(meta, &report->field_count, "the field count", error));
     if (report->points > OCT_HNSW_POINTS_MAX || report->numbers > report->points ||
-        report->vector_count > OCT_NAMED_VECTORS_MAX ||
-        report->field_count > OCT_FIELD_INDEXES_MAX)
+        report->vector_count > OCT_NAMED_VECTORS_MAX || report->field_count > OCT_FIELD_INDEXES_MAX)
         TRY(oct_fail(error, OCT_CORRUPT, "%s: impossible counts", report->now->path));
 done:
     return status;

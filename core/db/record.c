@@ -199,17 +199,15 @@ static oct_status check_vector(const oct_named_vector *vector, oct_error *error)
     return OCT_OK;
 }
 
-static oct_status get_vectors(oct_arena *arena, oct_reader *in,
-                              const oct_collection_config *config, oct_slot *point,
-                              oct_error *error)
+static oct_status get_vectors(oct_arena *arena, oct_reader *in, const oct_collection_config *config,
+                              oct_slot *point, oct_error *error)
 {
     oct_status status = OCT_OK;
     const uint8_t *start = in->at;
     float *vectors = NULL;
     size_t bytes = 0, words = 0;
     for (uint32_t v = 0; v < config->vector_count; v++)
-        if ((point->present >> v) & 1)
-            TRY(skip_vector(&config->vectors[v], in, &bytes, error));
+        if ((point->present >> v) & 1) TRY(skip_vector(&config->vectors[v], in, &bytes, error));
     TRY(oct_arena_array(arena, bytes / sizeof(float), sizeof(float), &vectors, error));
     if (bytes) memcpy(vectors, start, bytes);
     point->vectors = vectors;

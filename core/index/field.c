@@ -15,8 +15,8 @@
 #include "index/field.h"
 
 #include "base/endian.h"
-#include "index/field_layout.h"
 #include "index/field_header.h"
+#include "index/field_layout.h"
 
 /* ---- open ------------------------------------------------------------------------------- */
 
@@ -93,8 +93,10 @@ static oct_field_span find(const oct_field *field, const oct_scalar *scalar)
 
 static void emit(const oct_field *field, oct_field_span span, uint64_t *bits)
 {
-    if (has_numbers(field)) oct_field_numbers_emit(field, span, bits);
-    else oct_field_words_emit(field, span, bits);
+    if (has_numbers(field))
+        oct_field_numbers_emit(field, span, bits);
+    else
+        oct_field_words_emit(field, span, bits);
 }
 
 static uint32_t pairs_of(const oct_field *field, oct_field_span span)
@@ -110,7 +112,10 @@ static oct_scalar_kind own_kind(const oct_field *field)
 }
 
 /* A float index holds 3 and 3.0 alike, but only the integer matches the integer 3. */
-static bool equality_is_unsure(const oct_field *field) { return field->type == OCT_FIELD_FLOAT; }
+static bool equality_is_unsure(const oct_field *field)
+{
+    return field->type == OCT_FIELD_FLOAT;
+}
 
 /* Does the list hold scalars that only points in `other` can have? */
 static bool has_foreign(const oct_field *field, const oct_condition *condition)
@@ -161,17 +166,25 @@ void oct_field_collect(const oct_field *field, const oct_condition *condition, u
                        uint64_t *maybe)
 {
     switch (condition->kind) {
-    case OCT_CONDITION_MATCH_ANY: collect_any(field, condition, yes, maybe); return;
-    case OCT_CONDITION_MATCH_EXCEPT: collect_except(field, condition, yes, maybe); return;
+    case OCT_CONDITION_MATCH_ANY:
+        collect_any(field, condition, yes, maybe);
+        return;
+    case OCT_CONDITION_MATCH_EXCEPT:
+        collect_except(field, condition, yes, maybe);
+        return;
     case OCT_CONDITION_RANGE:
-        if (has_numbers(field))
-            emit(field, oct_field_numbers_range(field, &condition->range), yes);
+        if (has_numbers(field)) emit(field, oct_field_numbers_range(field, &condition->range), yes);
         if (range_may_match_other(field)) oct_idset_or_into(&field->other, maybe);
         return;
-    case OCT_CONDITION_IS_EMPTY: oct_idset_or_into(&field->empty, yes); return;
-    case OCT_CONDITION_IS_NULL: oct_idset_or_into(&field->null, yes); return;
+    case OCT_CONDITION_IS_EMPTY:
+        oct_idset_or_into(&field->empty, yes);
+        return;
+    case OCT_CONDITION_IS_NULL:
+        oct_idset_or_into(&field->null, yes);
+        return;
     case OCT_CONDITION_HAS_ID:
-    case OCT_CONDITION_FILTER: break;
+    case OCT_CONDITION_FILTER:
+        break;
     }
     ASSERT(false); /* a condition on no field */
 }
@@ -186,9 +199,8 @@ typedef struct point_list {
 static bool list_span(const oct_field *field, oct_field_span span, point_list *list)
 {
     if (pairs_of(field, span) > list->most - list->count) return false;
-    list->count += has_numbers(field)
-                       ? oct_field_numbers_list(field, span, list->out + list->count)
-                       : oct_field_words_list(field, span, list->out + list->count);
+    list->count += has_numbers(field) ? oct_field_numbers_list(field, span, list->out + list->count)
+                                      : oct_field_words_list(field, span, list->out + list->count);
     return true;
 }
 
@@ -224,17 +236,25 @@ bool oct_field_list(const oct_field *field, const oct_condition *condition, uint
     point_list list = { .out = out, .most = most };
     bool listed = false;
     switch (condition->kind) {
-    case OCT_CONDITION_MATCH_ANY: listed = list_any(field, condition, &list); break;
+    case OCT_CONDITION_MATCH_ANY:
+        listed = list_any(field, condition, &list);
+        break;
     case OCT_CONDITION_RANGE:
         listed = has_numbers(field) && field->pair_count == field->value_points &&
                  (!range_may_match_other(field) || field->other.count == 0) &&
                  list_span(field, oct_field_numbers_range(field, &condition->range), &list);
         break;
-    case OCT_CONDITION_IS_EMPTY: listed = list_set(&field->empty, &list); break;
-    case OCT_CONDITION_IS_NULL: listed = list_set(&field->null, &list); break;
-    case OCT_CONDITION_MATCH_EXCEPT: break; /* seldom few */
+    case OCT_CONDITION_IS_EMPTY:
+        listed = list_set(&field->empty, &list);
+        break;
+    case OCT_CONDITION_IS_NULL:
+        listed = list_set(&field->null, &list);
+        break;
+    case OCT_CONDITION_MATCH_EXCEPT:
+        break; /* seldom few */
     case OCT_CONDITION_HAS_ID:
-    case OCT_CONDITION_FILTER: ASSERT(false); /* a condition on no field */
+    case OCT_CONDITION_FILTER:
+        ASSERT(false); /* a condition on no field */
     }
     *count = list.count;
     return listed;
@@ -260,8 +280,10 @@ uint32_t oct_field_block_next(const oct_field *field, uint32_t least, uint32_t m
 void oct_field_block_points(const oct_field *field, uint32_t entry, uint32_t end, uint32_t *out)
 {
     oct_field_span span = { entry, end };
-    if (has_numbers(field)) (void)oct_field_numbers_list(field, span, out);
-    else (void)oct_field_words_list(field, span, out);
+    if (has_numbers(field))
+        (void)oct_field_numbers_list(field, span, out);
+    else
+        (void)oct_field_words_list(field, span, out);
 }
 
 /* ---- estimate --------------------------------------------------------------------------- */
@@ -282,17 +304,15 @@ static oct_cardinality points_of(const oct_field *field, pair_tally tally)
     min = MAX(min, tally.one_value);
     min = MIN(min, field->value_points);
     uint64_t sure_max = MIN(tally.sure, field->value_points);
-    uint64_t expected = field->pair_count == 0
-                            ? 0
-                            : tally.sure * field->value_points / field->pair_count;
+    uint64_t expected =
+        field->pair_count == 0 ? 0 : tally.sure * field->value_points / field->pair_count;
     uint64_t max = MIN(sure_max + tally.unsure, field->point_count);
     expected = MIN(MAX(expected + tally.unsure / 2, min), max);
     return (oct_cardinality){ (uint32_t)min, (uint32_t)expected, (uint32_t)max };
 }
 
 /* The distinct own scalars of a list: their pairs, and those of the most frequent one. */
-static uint64_t listed_pairs(const oct_field *field, const oct_condition *condition,
-                             uint32_t *most)
+static uint64_t listed_pairs(const oct_field *field, const oct_condition *condition, uint32_t *most)
 {
     uint64_t sum = 0;
     uint32_t cursor = 0;
@@ -347,15 +367,19 @@ static oct_cardinality estimate_range(const oct_field *field, const oct_range *r
 oct_cardinality oct_field_estimate(const oct_field *field, const oct_condition *condition)
 {
     switch (condition->kind) {
-    case OCT_CONDITION_MATCH_ANY: return estimate_any(field, condition);
-    case OCT_CONDITION_MATCH_EXCEPT: return estimate_except(field, condition);
-    case OCT_CONDITION_RANGE: return estimate_range(field, &condition->range);
+    case OCT_CONDITION_MATCH_ANY:
+        return estimate_any(field, condition);
+    case OCT_CONDITION_MATCH_EXCEPT:
+        return estimate_except(field, condition);
+    case OCT_CONDITION_RANGE:
+        return estimate_range(field, &condition->range);
     case OCT_CONDITION_IS_EMPTY:
         return (oct_cardinality){ field->empty.count, field->empty.count, field->empty.count };
     case OCT_CONDITION_IS_NULL:
         return (oct_cardinality){ field->null.count, field->null.count, field->null.count };
     case OCT_CONDITION_HAS_ID:
-    case OCT_CONDITION_FILTER: break;
+    case OCT_CONDITION_FILTER:
+        break;
     }
     ASSERT(false); /* a condition on no field */
     return (oct_cardinality){ 0, 0, 0 };

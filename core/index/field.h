@@ -40,9 +40,8 @@ OCT_MUST_CHECK oct_status oct_field_builder_add(oct_field_builder *builder, uint
 
 /* Append the index over offsets 0..point_count-1 to `out`, whose content must be a multiple of 8
  * bytes long. Ends the adding. Same points, same bytes. LIMIT from the buffer. */
-OCT_MUST_CHECK oct_status oct_field_builder_finish(oct_field_builder *builder,
-                                                   uint32_t point_count, oct_buf *out,
-                                                   oct_error *error);
+OCT_MUST_CHECK oct_status oct_field_builder_finish(oct_field_builder *builder, uint32_t point_count,
+                                                   oct_buf *out, oct_error *error);
 
 /* ---- using ------------------------------------------------------------------------------ */
 

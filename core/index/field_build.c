@@ -28,7 +28,7 @@ struct oct_field_builder {
     uint64_t next_offset; /* the smallest that may be added */
     uint64_t *keys;       /* [pair_count]: number keys, or numbers of words */
     size_t key_capacity;
-    offset_list offsets;  /* of the pairs */
+    offset_list offsets; /* of the pairs */
     offset_list values, other, null, not_empty;
     oct_map word_numbers;
     oct_str *words; /* [word_count], in order of appearance */
@@ -162,7 +162,8 @@ static oct_status own_key(oct_field_builder *builder, const oct_json *value, boo
             return OCT_OK;
         }
         break;
-    case OCT_FIELD_TYPE_COUNT: break;
+    case OCT_FIELD_TYPE_COUNT:
+        break;
     }
     *own = false;
     return OCT_OK;
@@ -212,9 +213,7 @@ oct_status oct_field_builder_add(oct_field_builder *builder, uint32_t offset,
     oct_status status = OCT_OK;
     ASSERT(offset >= builder->next_offset);
     builder->next_offset = (uint64_t)offset + 1;
-    point_visit visit = {
-        .builder = builder, .offset = offset, .status = OCT_OK, .error = error
-    };
+    point_visit visit = { .builder = builder, .offset = offset, .status = OCT_OK, .error = error };
     (void)oct_json_path_walk(&builder->path, payload, visit_end, &visit);
     TRY(visit.status);
     const oct_alloc *alloc = builder->alloc;
@@ -246,7 +245,8 @@ static oct_status rank_words(oct_field_builder *builder, const oct_str **sorted,
     TRY(oct_arena_array(&builder->arena, count, sizeof *order, &order, error));
     TRY(oct_arena_array(&builder->arena, count, sizeof *ranks, &ranks, error));
     TRY(oct_arena_array(&builder->arena, count, sizeof *words, &words, error));
-    for (uint32_t i = 0; i < count; i++) order[i] = i;
+    for (uint32_t i = 0; i < count; i++)
+        order[i] = i;
     oct_sort_indices(order, ranks, count, word_after, builder->words);
     for (uint32_t i = 0; i < count; i++) {
         ranks[order[i]] = i;
@@ -286,8 +286,10 @@ static oct_status complement(const oct_alloc *alloc, const offset_list *list, ui
     out->capacity = missing;
     size_t next = 0;
     for (uint32_t offset = 0; offset < point_count; offset++) {
-        if (next < list->count && list->at[next] == offset) next++;
-        else out->at[out->count++] = offset;
+        if (next < list->count && list->at[next] == offset)
+            next++;
+        else
+            out->at[out->count++] = offset;
     }
     ASSERT(out->count == missing);
 done:
@@ -313,8 +315,8 @@ typedef struct index_counts {
     uint32_t set_bytes[FIELD_SETS];
 } index_counts;
 
-static void header_store(const oct_field_builder *builder, const index_counts *counts,
-                         uint8_t *at, size_t bytes)
+static void header_store(const oct_field_builder *builder, const index_counts *counts, uint8_t *at,
+                         size_t bytes)
 {
     size_t before_body = FIELD_HEADER_BYTES;
     for (size_t i = 0; i < FIELD_SETS; i++) {
@@ -368,8 +370,8 @@ oct_status oct_field_builder_finish(oct_field_builder *builder, uint32_t point_c
     ASSERT(start % 8 == 0 && builder->next_offset <= point_count);
     TRY(complement(builder->alloc, &builder->not_empty, point_count, &empty, error));
     TRY(oct_buf_append_zeros(out, FIELD_HEADER_BYTES, error));
-    const offset_list *const sets[FIELD_SETS] = { &builder->values, &builder->other,
-                                                  &builder->null, &empty };
+    const offset_list *const sets[FIELD_SETS] = { &builder->values, &builder->other, &builder->null,
+                                                  &empty };
     for (size_t i = 0; i < FIELD_SETS; i++)
         TRY(set_write(sets[i], out, &counts.set_bytes[i], error));
     TRY(body_write(builder, &counts, out, error));

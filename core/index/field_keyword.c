@@ -36,7 +36,10 @@ static word_entry entry_before(const oct_field *field, uint32_t entry)
                          .pair_end = oct_load_u32(at + 16) };
 }
 
-static size_t texts_at(const oct_field *field) { return (size_t)field->entry_count * ENTRY_BYTES; }
+static size_t texts_at(const oct_field *field)
+{
+    return (size_t)field->entry_count * ENTRY_BYTES;
+}
 
 static size_t postings_at(const oct_field *field)
 {
@@ -59,7 +62,8 @@ static oct_status posting_write(const uint32_t *offsets, uint32_t count, oct_buf
     oct_status status = OCT_OK;
     size_t start = out->bytes;
     if (count < LIST_POINTS) {
-        for (uint32_t i = 0; i < count; i++) TRY(oct_buf_append_u32(out, offsets[i], error));
+        for (uint32_t i = 0; i < count; i++)
+            TRY(oct_buf_append_u32(out, offsets[i], error));
     } else {
         TRY(oct_idset_write(offsets, count, out, error));
     }
@@ -86,7 +90,8 @@ oct_status oct_field_words_write(const oct_str *words, uint32_t word_count,
     uint32_t pair = 0;
     for (uint32_t i = 0; i < word_count; i++) {
         uint32_t first = pair;
-        while (pair < pair_count && pairs->keys[pair] == i) pair++;
+        while (pair < pair_count && pairs->keys[pair] == i)
+            pair++;
         TRY(posting_write(pairs->offsets + first, pair - first, out, error));
         text_end += words[i].bytes;
         uint8_t *entry = out->at + body + (size_t)i * ENTRY_BYTES;
@@ -202,16 +207,18 @@ done:
 
 oct_field_span oct_field_words_find(const oct_field *field, const oct_scalar *scalar)
 {
-    oct_str wanted = field->type == OCT_FIELD_BOOL ? oct_field_bool_word(scalar->integer != 0)
-                                                   : scalar->keyword;
+    oct_str wanted =
+        field->type == OCT_FIELD_BOOL ? oct_field_bool_word(scalar->integer != 0) : scalar->keyword;
     uint32_t low = 0;
     uint32_t high = field->entry_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         int order = oct_str_compare(word_at(field, middle), wanted);
         if (order == 0) return (oct_field_span){ middle, middle + 1 };
-        if (order < 0) low = middle + 1;
-        else high = middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return (oct_field_span){ low, low };
 }

@@ -19,7 +19,10 @@ typedef struct oct_field_span {
 } oct_field_span;
 
 /* Bytes up to the next multiple of 8. */
-static inline size_t oct_field_pad(size_t bytes) { return (8 - bytes % 8) % 8; }
+static inline size_t oct_field_pad(size_t bytes)
+{
+    return (8 - bytes % 8) % 8;
+}
 
 /* The words of a bool index. */
 static inline oct_str oct_field_bool_word(bool value)

@@ -19,7 +19,10 @@
 
 #define SIGN_BIT (UINT64_C(1) << 63)
 
-uint64_t oct_field_key_of_integer(int64_t value) { return (uint64_t)value ^ SIGN_BIT; }
+uint64_t oct_field_key_of_integer(int64_t value)
+{
+    return (uint64_t)value ^ SIGN_BIT;
+}
 
 uint64_t oct_field_key_of_float(double value)
 {
@@ -87,8 +90,8 @@ oct_status oct_field_numbers_check(const oct_field *field, oct_error *error)
         uint64_t key = key_at(field, i);
         uint32_t offset = offset_at(field, i);
         bool ascends = i == 0 || last_key < key || (last_key == key && last_offset < offset);
-        bool is_number = field->type != OCT_FIELD_FLOAT ||
-                         (isfinite(float_of_key(key)) && key != minus_zero);
+        bool is_number =
+            field->type != OCT_FIELD_FLOAT || (isfinite(float_of_key(key)) && key != minus_zero);
         if (offset >= field->point_count || !ascends || !is_number)
             return oct_fail(error, OCT_CORRUPT, "payload index: number %" PRIu32 " is damaged", i);
         last_key = key;
@@ -105,8 +108,10 @@ static uint32_t first_not_below(const oct_field *field, double number, bool afte
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         double here = number_at(field, middle);
-        if (here < number || (after_equal && here <= number)) low = middle + 1;
-        else high = middle;
+        if (here < number || (after_equal && here <= number))
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
@@ -117,8 +122,10 @@ static uint32_t first_key_not_below(const oct_field *field, uint64_t key)
     uint32_t high = field->pair_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (key_at(field, middle) < key) low = middle + 1;
-        else high = middle;
+        if (key_at(field, middle) < key)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }

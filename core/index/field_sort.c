@@ -45,7 +45,8 @@ static void radix_pass(const oct_sort_pairs *from, oct_sort_pairs *to, uint32_t 
                        unsigned shift)
 {
     uint32_t starts[256] = { 0 };
-    for (uint32_t i = 0; i < count; i++) starts[from->keys[i] >> shift & 255]++;
+    for (uint32_t i = 0; i < count; i++)
+        starts[from->keys[i] >> shift & 255]++;
     uint32_t sum = 0;
     for (unsigned digit = 0; digit < 256; digit++) {
         uint32_t here = starts[digit];
@@ -62,7 +63,8 @@ static void radix_pass(const oct_sort_pairs *from, oct_sort_pairs *to, uint32_t 
 void oct_sort_pairs_by_key(oct_sort_pairs *pairs, oct_sort_pairs *temp, uint32_t count)
 {
     uint64_t differing = 0;
-    for (uint32_t i = 1; i < count; i++) differing |= pairs->keys[i] ^ pairs->keys[0];
+    for (uint32_t i = 1; i < count; i++)
+        differing |= pairs->keys[i] ^ pairs->keys[0];
     for (unsigned shift = 0; shift < 64; shift += 8) {
         if ((differing >> shift & 255) == 0) continue;
         radix_pass(pairs, temp, count, shift);

@@ -49,8 +49,7 @@ static float score_compact(const oct_flat *flat, const float *query, const uint8
 
 float oct_flat_similarity(const oct_flat *flat, const float *query, const float *row)
 {
-    float similarity =
-        oct_metric_similarity(flat->kernels, flat->metric, query, row, flat->dim);
+    float similarity = oct_metric_similarity(flat->kernels, flat->metric, query, row, flat->dim);
     if (!has_lengths(flat)) return similarity;
     return oct_metric_over_length(similarity, flat->kernels->dot_f32(row, row, flat->dim));
 }
@@ -65,7 +64,8 @@ static void prefetch_row(const oct_flat *flat, uint32_t offset)
 {
     const uint8_t *row = oct_flat_stored(flat, offset);
     size_t bytes = MIN(oct_flat_row_bytes(flat), (size_t)AHEAD_BYTES);
-    for (size_t i = 0; i < bytes; i += LINE_BYTES) __builtin_prefetch(row + i);
+    for (size_t i = 0; i < bytes; i += LINE_BYTES)
+        __builtin_prefetch(row + i);
 }
 
 oct_status oct_flat_touch(const oct_flat *flat, size_t row, size_t count, oct_error *error)
@@ -86,10 +86,12 @@ static void score_four(const scan *s, const uint32_t offsets[4])
 {
     const float *rows[4];
     float scores[4];
-    for (int i = 0; i < 4; i++) rows[i] = oct_flat_row(s->flat, offsets[i]);
+    for (int i = 0; i < 4; i++)
+        rows[i] = oct_flat_row(s->flat, offsets[i]);
     oct_metric_similarity_x4(s->flat->kernels, s->flat->metric, s->query, rows, s->flat->dim,
                              scores);
-    for (int i = 0; i < 4; i++) offer(s->best, scores[i], offsets[i]);
+    for (int i = 0; i < 4; i++)
+        offer(s->best, scores[i], offsets[i]);
 }
 
 static void score_one(const scan *s, uint32_t offset)
@@ -110,13 +112,16 @@ static void score_block(const scan *s, const uint32_t *offsets, uint32_t count)
     uint32_t i = 0;
     for (; fours && i + 4 <= count; i += 4) {
         if (are_neighbours(offsets + i)) {
-            for (uint32_t j = i; j < i + 4; j++) score_one(s, offsets[j]);
+            for (uint32_t j = i; j < i + 4; j++)
+                score_one(s, offsets[j]);
             continue;
         }
-        for (uint32_t j = i + 4; j < MIN(count, i + 8); j++) prefetch_row(s->flat, offsets[j]);
+        for (uint32_t j = i + 4; j < MIN(count, i + 8); j++)
+            prefetch_row(s->flat, offsets[j]);
         score_four(s, offsets + i);
     }
-    for (; i < count; i++) score_one(s, offsets[i]);
+    for (; i < count; i++)
+        score_one(s, offsets[i]);
 }
 
 static oct_status poll(scan *s, uint32_t distances, oct_error *error)
@@ -160,8 +165,8 @@ done:
 }
 
 oct_status oct_flat_scan_list(const oct_flat *flat, const float *query, const uint32_t *offsets,
-                              uint32_t offset_count, const oct_flat_limits *limits,
-                              oct_topk *best, oct_error *error)
+                              uint32_t offset_count, const oct_flat_limits *limits, oct_topk *best,
+                              oct_error *error)
 {
     scan s = { .flat = flat, .query = query, .limits = limits, .best = best };
     oct_status status = OCT_OK;

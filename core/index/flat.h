@@ -31,8 +31,8 @@ typedef struct oct_flat {
 
 /* How one search is limited. All zero: no limits. */
 typedef struct oct_flat_limits {
-    const uint64_t *allowed;       /* bit per point: may be returned; NULL = all */
-    bool (*cancelled)(void *arg);  /* asked about every 1000 distances; NULL = never cancelled */
+    const uint64_t *allowed;      /* bit per point: may be returned; NULL = all */
+    bool (*cancelled)(void *arg); /* asked about every 1000 distances; NULL = never cancelled */
     void *cancelled_arg;
 } oct_flat_limits;
 

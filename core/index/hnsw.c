@@ -92,8 +92,10 @@ uint32_t oct_hnsw_upper_find(const oct_hnsw *graph, uint32_t offset)
     uint32_t high = graph->header.upper_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (graph->upper_points[middle] < offset) low = middle + 1;
-        else high = middle;
+        if (graph->upper_points[middle] < offset)
+            low = middle + 1;
+        else
+            high = middle;
     }
     bool found = low < graph->header.upper_count && graph->upper_points[low] == offset;
     return found ? low : HNSW_NONE;
@@ -117,12 +119,11 @@ static oct_status check_header(const hnsw_header *header, const oct_flat *flat, 
         TRY(oct_fail(error, OCT_CORRUPT, "hnsw: not a graph of version %d", HNSW_VERSION));
     if (header->count != flat->count || header->dim != flat->dim ||
         header->metric != (uint32_t)flat->metric)
-        TRY(oct_fail(error, OCT_CORRUPT,
-                     "hnsw: a graph of %" PRIu32 " points with %" PRIu32
-                     " dimensions, metric %" PRIu32 "; the vectors are %" PRIu32 ", %" PRIu32
-                     ", %d",
-                     header->count, header->dim, header->metric, flat->count, flat->dim,
-                     (int)flat->metric));
+        TRY(oct_fail(
+            error, OCT_CORRUPT,
+            "hnsw: a graph of %" PRIu32 " points with %" PRIu32 " dimensions, metric %" PRIu32
+            "; the vectors are %" PRIu32 ", %" PRIu32 ", %d",
+            header->count, header->dim, header->metric, flat->count, flat->dim, (int)flat->metric));
     if (header->m < OCT_HNSW_M_MIN || header->m > OCT_HNSW_M_MAX || header->ef_construct < 1 ||
         header->ef_construct > OCT_HNSW_EF_MAX)
         TRY(oct_fail(error, OCT_CORRUPT, "hnsw: m %" PRIu32 ", ef_construct %" PRIu32, header->m,
@@ -293,9 +294,8 @@ oct_status oct_hnsw_open(const oct_alloc *alloc, const oct_flat *flat, const voi
         TRY(oct_fail(error, OCT_CORRUPT, "hnsw: a checkpoint, expected a whole graph"));
     oct_hnsw_attach(graph);
     TRY(oct_hnsw_validate(graph, flat->present, error));
-    graph->entry_node = graph->header.levels > 1
-                            ? oct_hnsw_upper_find(graph, graph->header.entry)
-                            : graph->header.entry;
+    graph->entry_node = graph->header.levels > 1 ? oct_hnsw_upper_find(graph, graph->header.entry)
+                                                 : graph->header.entry;
     if (oct_hnsw_has_codes(graph))
         TRY(oct_codes_restore(flat->metric, flat->dim, graph->header.scale, &graph->space, error));
     else if (flat->count > 0 && !flat->quant)
@@ -314,7 +314,10 @@ void oct_hnsw_destroy(oct_hnsw *graph)
     oct_free(graph->alloc, graph, sizeof *graph);
 }
 
-uint64_t oct_hnsw_bytes(const oct_hnsw *graph) { return graph->layout.end; }
+uint64_t oct_hnsw_bytes(const oct_hnsw *graph)
+{
+    return graph->layout.end;
+}
 
 oct_status oct_hnsw_write(const oct_hnsw *graph, const oct_hnsw_sink *sink, oct_error *error)
 {
@@ -344,4 +347,7 @@ oct_hnsw_params oct_hnsw_graph_params(const oct_hnsw *graph)
                               .codes = oct_hnsw_has_codes(graph) };
 }
 
-uint32_t oct_hnsw_point_count(const oct_hnsw *graph) { return graph->header.inserted; }
+uint32_t oct_hnsw_point_count(const oct_hnsw *graph)
+{
+    return graph->header.inserted;
+}

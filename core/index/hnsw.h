@@ -34,15 +34,15 @@ typedef enum oct_hnsw_way {
 } oct_hnsw_way;
 
 typedef struct oct_hnsw_query {
-    oct_hnsw_way way; /* without `allowed`, WALK_ALLOWED is WALK_ALL */
+    oct_hnsw_way way;    /* without `allowed`, WALK_ALLOWED is WALK_ALL */
     const float *vector; /* [dim], prepared as the rows are */
     uint32_t ef;         /* width of the walk; raised to the number of hits asked for */
     /* How many of the best walked points are scored exactly, as a multiple of the hits asked for;
      * 0 = our choice. Never more than ef points. Without codes it has no effect. */
     float oversampling;
     /* For graphs over quantized codes (index/quant.h), which have these choices: */
-    bool ignore_codes; /* walk on the rows */
-    bool rescore;      /* else the answer carries estimates; without codes it has no effect */
+    bool ignore_codes;       /* walk on the rows */
+    bool rescore;            /* else the answer carries estimates; without codes it has no effect */
     const uint64_t *allowed; /* bit per point: may be returned; NULL = all */
     const uint32_t *listed;  /* SCAN only: [allowed_count] those points, instead of `allowed` */
     /* Points allowed, or for a walk a good estimate. Much too large costs recall, much too small
@@ -153,14 +153,14 @@ OCT_MUST_CHECK oct_status oct_hnsw_builder_restore(const oct_host *host, const o
 /* ---- inspection ------------------------------------------------------------------------- */
 
 typedef struct oct_hnsw_report {
-    uint32_t points;        /* in the graph */
-    uint32_t levels;        /* 1 = level 0 only; 0 = empty graph */
-    uint32_t unreachable;   /* points no walk over level-0 links from the entry finds */
-    uint64_t links;         /* on level 0 */
-    uint32_t out_of_range;  /* links to offsets that don't exist or aren't in the graph */
+    uint32_t points;       /* in the graph */
+    uint32_t levels;       /* 1 = level 0 only; 0 = empty graph */
+    uint32_t unreachable;  /* points no walk over level-0 links from the entry finds */
+    uint64_t links;        /* on level 0 */
+    uint32_t out_of_range; /* links to offsets that don't exist or aren't in the graph */
     uint32_t self_links;
     uint32_t repeated_links;
-    uint32_t wrong_levels;  /* links on a level that their target doesn't have */
+    uint32_t wrong_levels; /* links on a level that their target doesn't have */
 } oct_hnsw_report;
 
 /* Examine the whole graph. The last four are 0 in every graph that was built; opening checks all of

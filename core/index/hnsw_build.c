@@ -23,7 +23,7 @@
 #include "index/hnsw_build.h"
 
 enum {
-    BATCHES_MIN = 50,          /* a batch is at most one 50th of all points */
+    BATCHES_MIN = 50, /* a batch is at most one 50th of all points */
     CONNECT_ROUND_POINTS = 4096
 };
 
@@ -113,8 +113,8 @@ oct_status oct_hnsw_builder_block(oct_hnsw_builder *builder, oct_error *error)
     oct_hnsw *graph = builder->graph;
     oct_status status = OCT_OK;
     TRY(oct_hnsw_layout(&graph->header, &graph->layout, error));
-    TRY(oct_hnsw_block_create(builder->alloc, graph->layout.end, &graph->owned,
-                              &graph->owned_bytes, &builder->block, error));
+    TRY(oct_hnsw_block_create(builder->alloc, graph->layout.end, &graph->owned, &graph->owned_bytes,
+                              &builder->block, error));
     graph->block = builder->block;
     oct_hnsw_attach(graph);
     size_t upper_bytes = (size_t)graph->header.upper_rows * graph->header.m * sizeof(uint32_t);
@@ -330,10 +330,12 @@ static const float *fit_vector(void *self, uint32_t index)
     fit_source *source = self;
     const oct_flat *flat = source->flat;
     uint32_t at = index;
-    while (at < flat->count && !oct_flat_has(flat, at)) at++;
+    while (at < flat->count && !oct_flat_has(flat, at))
+        at++;
     if (at == flat->count) {
         at = index;
-        while (!oct_flat_has(flat, at)) at--;
+        while (!oct_flat_has(flat, at))
+            at--;
     }
     const float *row = oct_flat_row(flat, at);
     if (flat->touch && source->status == OCT_OK)
@@ -408,7 +410,8 @@ static void run_worker(void *arg, uint32_t task)
         uint64_t stop = oct_atomic_add(&builder->item, builder->round_block);
         uint64_t first = stop - builder->round_block;
         if (first >= end) return;
-        for (uint64_t i = first; i < MIN(stop, end); i++) items.run(builder, worker, (uint32_t)i);
+        for (uint64_t i = first; i < MIN(stop, end); i++)
+            items.run(builder, worker, (uint32_t)i);
     }
 }
 
@@ -422,7 +425,8 @@ static void run_round(oct_hnsw_builder *builder, phase_items items, bool hurry)
     oct_atomic_store(&builder->item, builder->next);
     if (builder->worker_count > 1)
         builder->host->parallel(builder->host->self, builder->worker_count, run_worker, builder);
-    else run_worker(builder, 0);
+    else
+        run_worker(builder, 0);
     builder->next = builder->round_end;
 }
 
@@ -494,8 +498,10 @@ static oct_status run_phase(oct_hnsw_builder *builder, bool hurry, oct_error *er
         if (builder->next == 0 && codes) TRY(fit_codes(builder, error));
         TRY(touch_round(builder, items, hurry, error));
     }
-    if (builder->phase == HNSW_ENCODE && !codes) builder->next = items.count;
-    else run_round(builder, items, hurry);
+    if (builder->phase == HNSW_ENCODE && !codes)
+        builder->next = items.count;
+    else
+        run_round(builder, items, hurry);
     if (builder->next == items.count) end_phase(builder);
 done:
     return status;

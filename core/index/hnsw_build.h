@@ -53,8 +53,8 @@ struct oct_hnsw_builder {
     hnsw_phase phase;
     uint32_t next; /* item of the phase to go on with */
 
-    uint64_t *members;  /* bit per point: in the graph, can be found */
-    uint32_t *pending;  /* [pending_count] offsets to be inserted, ascending */
+    uint64_t *members; /* bit per point: in the graph, can be found */
+    uint32_t *pending; /* [pending_count] offsets to be inserted, ascending */
     uint32_t pending_count, pending_done;
     uint32_t total;     /* points the graph will have */
     uint32_t batch_max; /* 2 % of those */
@@ -62,8 +62,8 @@ struct oct_hnsw_builder {
     uint32_t batch_count; /* points pending[pending_done ..] of this batch */
     uint32_t *batch_rows; /* [batch_max + 1] first own row of each in the next two */
     uint32_t own_rows_max;
-    uint32_t *own_nodes; /* [own_rows_max][m] links of the new points, all levels */
-    int32_t *own_scores; /* of those */
+    uint32_t *own_nodes;            /* [own_rows_max][m] links of the new points, all levels */
+    int32_t *own_scores;            /* of those */
     hnsw_edge *edges, *edges_other; /* [own_rows_max * m] */
     uint32_t edge_count;
     uint32_t *groups; /* [own_rows_max * m + 1] where each row's edges begin */
@@ -96,7 +96,8 @@ static inline uint32_t *oct_hnsw_build_row(oct_hnsw_builder *builder, uint32_t n
 static inline uint32_t oct_hnsw_row_length(const uint32_t *row, uint32_t stride)
 {
     uint32_t length = 0;
-    while (length < stride && row[length] != HNSW_NONE) length++;
+    while (length < stride && row[length] != HNSW_NONE)
+        length++;
     return length;
 }
 

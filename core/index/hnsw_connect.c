@@ -37,7 +37,8 @@ static uint32_t flood_run(flood *f, uint32_t points)
 {
     for (; points > 0 && f->head < f->tail; points--) {
         const uint32_t *row = oct_hnsw_row(f->graph, f->queue[f->head++], 0);
-        for (uint32_t i = 0; i < f->graph->m0 && row[i] != HNSW_NONE; i++) flood_reach(f, row[i]);
+        for (uint32_t i = 0; i < f->graph->m0 && row[i] != HNSW_NONE; i++)
+            flood_reach(f, row[i]);
     }
     return points;
 }
@@ -75,9 +76,7 @@ static void connect_point(oct_hnsw_builder *builder, uint32_t offset)
     uint32_t *row = oct_hnsw_build_row(builder, offset, 0);
     if (row[0] == HNSW_NONE) {
         memcpy(worker->keys, scratch->pool, scratch->pool_count * sizeof *worker->keys);
-        hnsw_place place = {
-            .node = offset, .offset = offset, .level = 0, .max = graph->header.m
-        };
+        hnsw_place place = { .node = offset, .offset = offset, .level = 0, .max = graph->header.m };
         oct_hnsw_select(graph, worker, place, scratch->pool_count, row, NULL);
     }
     uint32_t from = oct_hnsw_key_node(scratch->pool[0]);

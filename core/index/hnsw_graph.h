@@ -27,7 +27,7 @@
 #include "index/quant.h"
 #include "simd/codes.h"
 
-#define HNSW_NONE UINT32_MAX
+#define HNSW_NONE  UINT32_MAX
 #define HNSW_MAGIC UINT32_C(0x534e4848) /* "HHNS" */
 
 enum {
@@ -104,8 +104,7 @@ uint32_t oct_hnsw_crc(const hnsw_header *header, const uint8_t *block, size_t en
 static inline const uint32_t *oct_hnsw_row(const oct_hnsw *graph, uint32_t node, uint32_t level)
 {
     if (level == 0) return graph->links + (size_t)node * graph->m0;
-    return graph->upper_links +
-           ((size_t)graph->upper_starts[node] + level - 1) * graph->header.m;
+    return graph->upper_links + ((size_t)graph->upper_starts[node] + level - 1) * graph->header.m;
 }
 
 static inline uint32_t oct_hnsw_row_stride(const oct_hnsw *graph, uint32_t level)
@@ -180,7 +179,7 @@ struct oct_hnsw_scratch {
     uint8_t *memory; /* one allocation; every array below lies in it */
     size_t memory_bytes;
     size_t words, ef, gather, code_bytes; /* room for so much */
-    uint64_t *visited; /* [words], bit per node; all zero between walks */
+    uint64_t *visited;                    /* [words], bit per node; all zero between walks */
     uint32_t *touched; /* [words + 1]: [touched_count] words of visited that aren't zero */
     uint64_t *pool;    /* [ef]: [pool_count] best candidates, best first */
     uint32_t *nodes;   /* [gather] gathered neighbours */
@@ -196,9 +195,8 @@ struct oct_hnsw_scratch {
 
 /* Room for walks on this graph with `ef` candidates and `gather` neighbours at once. NOMEM leaves
  * the scratch as usable as before. */
-OCT_MUST_CHECK oct_status oct_hnsw_scratch_prepare(oct_hnsw_scratch *scratch,
-                                                   const oct_hnsw *graph, uint32_t ef,
-                                                   uint32_t gather, oct_error *error);
+OCT_MUST_CHECK oct_status oct_hnsw_scratch_prepare(oct_hnsw_scratch *scratch, const oct_hnsw *graph,
+                                                   uint32_t ef, uint32_t gather, oct_error *error);
 
 /* Similarities (packed or code scores) of the target and `count` points. */
 void oct_hnsw_score(const oct_hnsw *graph, hnsw_target target, const uint32_t *offsets,

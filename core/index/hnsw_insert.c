@@ -156,8 +156,10 @@ static hnsw_place place_of(const oct_hnsw *graph, uint32_t row)
     uint32_t high = graph->header.upper_count;
     while (high - low > 1) { /* the last node that starts at or before the row */
         uint32_t middle = low + (high - low) / 2;
-        if (graph->upper_starts[middle] <= upper_row) low = middle;
-        else high = middle;
+        if (graph->upper_starts[middle] <= upper_row)
+            low = middle;
+        else
+            high = middle;
     }
     return (hnsw_place){ .node = low,
                          .offset = graph->upper_points[low],
@@ -200,7 +202,8 @@ void oct_hnsw_batch_apply(oct_hnsw_builder *builder, hnsw_worker *worker, uint32
     uint32_t *row = oct_hnsw_build_row(builder, place.node, place.level);
     uint32_t length = oct_hnsw_row_length(row, place.max);
     if (length + count <= place.max) {
-        for (uint32_t i = 0; i < count; i++) row[length + i] = builder->edges[first + i].source;
+        for (uint32_t i = 0; i < count; i++)
+            row[length + i] = builder->edges[first + i].source;
         return;
     }
     hnsw_target target = oct_hnsw_target(graph, place.offset);

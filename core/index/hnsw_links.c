@@ -58,7 +58,10 @@ struct oct_hnsw_links_builder {
 
 /* ---- one block ---------------------------------------------------------------------------- */
 
-static uint32_t places(const oct_hnsw_links_builder *builder) { return 2 * builder->params.m; }
+static uint32_t places(const oct_hnsw_links_builder *builder)
+{
+    return 2 * builder->params.m;
+}
 
 static void free_copies(oct_hnsw_links_builder *builder)
 {
@@ -263,8 +266,7 @@ void oct_hnsw_links_destroy(oct_hnsw_links_builder *builder)
     if (!builder) return;
     free_copies(builder);
     free_rows(builder);
-    oct_free(builder->alloc, builder->starts,
-             ((size_t)builder->flat.count + 1) * sizeof(uint32_t));
+    oct_free(builder->alloc, builder->starts, ((size_t)builder->flat.count + 1) * sizeof(uint32_t));
     oct_free(builder->alloc, builder->links, builder->link_capacity * sizeof(uint32_t));
     oct_free(builder->alloc, builder, sizeof *builder);
 }
@@ -328,21 +330,25 @@ oct_status oct_hnsw_links_open(oct_hnsw *graph, const void *at, size_t bytes, oc
     const oct_flat *flat = &graph->flat;
     uint32_t count = graph->header.count;
     if (!sizes_add_up(header, bytes, count))
-        return oct_fail(error, OCT_CORRUPT, "links of payload blocks: %zu bytes are not a section "
-                        "over %" PRIu32 " points", bytes, count);
+        return oct_fail(error, OCT_CORRUPT,
+                        "links of payload blocks: %zu bytes are not a section "
+                        "over %" PRIu32 " points",
+                        bytes, count);
     if (header[3] == 0) return OCT_OK;
     const uint32_t *starts = header + LINKS_HEADER_WORDS;
     const uint32_t *links = starts + count + 1;
     for (uint32_t i = 0; i < count; i++)
         if (starts[i] > starts[i + 1])
-            return oct_fail(error, OCT_CORRUPT, "links of payload blocks: point %" PRIu32
-                            " ends before it starts", i);
+            return oct_fail(error, OCT_CORRUPT,
+                            "links of payload blocks: point %" PRIu32 " ends before it starts", i);
     if (starts[0] != 0 || starts[count] != header[3])
         return oct_fail(error, OCT_CORRUPT, "links of payload blocks: rows do not fill them");
     for (uint32_t i = 0; i < header[3]; i++)
         if (links[i] >= count || !oct_flat_has(flat, links[i]))
-            return oct_fail(error, OCT_CORRUPT, "links of payload blocks: link %" PRIu32
-                            " goes to point %" PRIu32 ", which is not there", i, links[i]);
+            return oct_fail(error, OCT_CORRUPT,
+                            "links of payload blocks: link %" PRIu32 " goes to point %" PRIu32
+                            ", which is not there",
+                            i, links[i]);
     graph->block_starts = starts;
     graph->block_links = links;
     graph->block_m = header[4];
@@ -360,7 +366,10 @@ static uint32_t allowed_links(const oct_hnsw *graph, const uint64_t *allowed, ui
     return count;
 }
 
-bool oct_hnsw_has_block_links(const oct_hnsw *graph) { return graph->block_starts != NULL; }
+bool oct_hnsw_has_block_links(const oct_hnsw *graph)
+{
+    return graph->block_starts != NULL;
+}
 
 bool oct_hnsw_is_linked(const oct_hnsw *graph, const uint64_t *allowed)
 {

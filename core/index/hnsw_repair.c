@@ -166,7 +166,8 @@ void oct_hnsw_adopt_finish(oct_hnsw_builder *builder)
     hnsw_header *header = &graph->header;
     if (header->inserted == 0) return;
     uint32_t first = 0;
-    while (!oct_bits_get(builder->members, first)) first++;
+    while (!oct_bits_get(builder->members, first))
+        first++;
     header->levels = 1;
     header->entry = first;
     graph->entry_node = first;

@@ -54,8 +54,8 @@ typedef struct search {
     const oct_hnsw_query *query;
     oct_hnsw_scratch *scratch;
     hnsw_target target;
-    uint32_t ef;      /* candidates of a walk that keeps allowed points only */
-    uint32_t ef_wide; /* of one that keeps all; 0: not this way */
+    uint32_t ef;          /* candidates of a walk that keeps allowed points only */
+    uint32_t ef_wide;     /* of one that keeps all; 0: not this way */
     uint32_t seeds;       /* where a walk over allowed points starts */
     uint32_t gather_most; /* no more rows are looked at when so much is gathered */
     uint32_t near_enough; /* links within blocks that make looking through points needless */
@@ -76,8 +76,10 @@ static double rescore_wanted(const search *s, uint32_t limit)
 {
     const oct_quant *quant = s->graph->flat.quant;
     double wanted = 1.5 * limit + (double)RESCORE_MORE;
-    if (quant) wanted = (double)oct_quant_rescored(quant, limit, s->query->oversampling);
-    else if (s->query->oversampling > 0) wanted = (double)s->query->oversampling * limit;
+    if (quant)
+        wanted = (double)oct_quant_rescored(quant, limit, s->query->oversampling);
+    else if (s->query->oversampling > 0)
+        wanted = (double)s->query->oversampling * limit;
     return MAX(wanted, (double)limit);
 }
 
@@ -126,8 +128,10 @@ static uint32_t gather_two_hops(const search *s, uint32_t node)
     for (uint32_t i = 0; i < m0 && row[i] != HNSW_NONE; i++) {
         bool fresh = oct_hnsw_visit(scratch, row[i]);
         if (!fresh) continue;
-        if (is_allowed(s, row[i])) scratch->nodes[count++] = row[i];
-        else forbidden[forbidden_count++] = row[i];
+        if (is_allowed(s, row[i]))
+            scratch->nodes[count++] = row[i];
+        else
+            forbidden[forbidden_count++] = row[i];
     }
     count = gather_in_blocks(s, node, count, &near);
     if (near >= s->near_enough) return count;
@@ -285,8 +289,8 @@ static void answer_scores(const search *s, oct_topk *best)
         int32_t score = oct_hnsw_key_score(scratch->pool[i]);
         float similarity = quant ? oct_quant_similarity(quant, scratch->code, score)
                                  : oct_hnsw_score_unpack(score);
-        oct_topk_push(best, (oct_hit){ .score = similarity,
-                                       .offset = oct_hnsw_key_node(scratch->pool[i]) });
+        oct_topk_push(
+            best, (oct_hit){ .score = similarity, .offset = oct_hnsw_key_node(scratch->pool[i]) });
     }
 }
 
@@ -300,7 +304,8 @@ static oct_status answer(const search *s, oct_topk *best, oct_error *error)
     double wanted = MIN(rescore_wanted(s, best->limit), (double)scratch->pool_count);
     uint32_t count = (uint32_t)wanted;
     uint32_t *offsets = scratch->nodes;
-    for (uint32_t i = 0; i < count; i++) offsets[i] = oct_hnsw_key_node(scratch->pool[i]);
+    for (uint32_t i = 0; i < count; i++)
+        offsets[i] = oct_hnsw_key_node(scratch->pool[i]);
     scratch->cost.rescored += count;
     const oct_flat_limits limits = { .cancelled = s->query->cancelled,
                                      .cancelled_arg = s->query->cancelled_arg };
@@ -363,7 +368,8 @@ oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
     scratch->cancelled_arg = query->cancelled_arg;
     scratch->next_poll = 0;
     s.target = (hnsw_target){ .code = scratch->code, .vector = query->vector };
-    if (s.graph->flat.quant) oct_quant_prepare(s.graph->flat.quant, query->vector, scratch->code);
+    if (s.graph->flat.quant)
+        oct_quant_prepare(s.graph->flat.quant, query->vector, scratch->code);
     else if (oct_hnsw_has_codes(graph))
         (void)oct_codes_encode_query(&graph->space, query->vector, scratch->code); /* no bias */
     TRY(walk(&s, error));

@@ -77,5 +77,6 @@ void oct_hnsw_select(const oct_hnsw *graph, hnsw_worker *worker, hnsw_place plac
         uint32_t node = oct_hnsw_key_node(worker->keys[i]);
         if (!row_has(row, chosen, node)) row[chosen++] = node;
     }
-    for (uint32_t i = chosen; i < place.max; i++) row[i] = HNSW_NONE;
+    for (uint32_t i = chosen; i < place.max; i++)
+        row[i] = HNSW_NONE;
 }

@@ -22,14 +22,13 @@
 
 enum {
     LINE_BYTES = 64,
-    AHEAD_BYTES = 2048,  /* of one row asked for; the hardware follows from there */
+    AHEAD_BYTES = 2048, /* of one row asked for; the hardware follows from there */
     POLL_DISTANCES = 1000
 };
 
 /* ---- scratch ---------------------------------------------------------------------------- */
 
-oct_status oct_hnsw_scratch_create(const oct_alloc *alloc, oct_hnsw_scratch **out,
-                                   oct_error *error)
+oct_status oct_hnsw_scratch_create(const oct_alloc *alloc, oct_hnsw_scratch **out, oct_error *error)
 {
     *out = oct_new_zeroed(alloc, sizeof **out);
     if (!*out) return oct_fail_nomem(error, "a search scratch");
@@ -44,7 +43,10 @@ void oct_hnsw_scratch_destroy(oct_hnsw_scratch *scratch)
     oct_free(scratch->alloc, scratch, sizeof *scratch);
 }
 
-oct_hnsw_cost oct_hnsw_scratch_cost(const oct_hnsw_scratch *scratch) { return scratch->cost; }
+oct_hnsw_cost oct_hnsw_scratch_cost(const oct_hnsw_scratch *scratch)
+{
+    return scratch->cost;
+}
 
 static uint64_t aligned(uint64_t bytes)
 {
@@ -119,12 +121,16 @@ void oct_hnsw_prefetch(const oct_hnsw *graph, const uint32_t *offsets, uint32_t 
     const uint8_t *rows = codes ? graph->codes : oct_flat_stored(&graph->flat, 0);
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *row = rows + offsets[i] * stride;
-        for (size_t at = 0; at < ahead; at += LINE_BYTES) __builtin_prefetch(row + at);
+        for (size_t at = 0; at < ahead; at += LINE_BYTES)
+            __builtin_prefetch(row + at);
     }
 }
 
 /* A bias out of a damaged file may be anything; a wrong score is harmless, an overflow is not. */
-static int32_t add_wrapping(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
+static int32_t add_wrapping(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
 
 static void score_codes(const oct_hnsw *graph, const uint8_t *code, const uint32_t *offsets,
                         uint32_t count, int32_t *scores)
@@ -271,8 +277,8 @@ bool oct_hnsw_walk(const oct_hnsw *graph, hnsw_target target, oct_hnsw_scratch *
 }
 
 /* The best key among the links of `node` and the key it has itself. */
-static uint64_t best_neighbour(const oct_hnsw *graph, hnsw_target target,
-                               oct_hnsw_scratch *scratch, uint64_t key, uint32_t level)
+static uint64_t best_neighbour(const oct_hnsw *graph, hnsw_target target, oct_hnsw_scratch *scratch,
+                               uint64_t key, uint32_t level)
 {
     const uint32_t *row = oct_hnsw_row(graph, oct_hnsw_key_node(key), level);
     uint32_t count = 0;

@@ -74,11 +74,16 @@ bool oct_quant_rescores(const oct_quant_params *params)
 const quant_kind *oct_quant_kind_of(uint32_t kind)
 {
     switch (kind) {
-    case OCT_QUANTIZATION_SCALAR: return &oct_quant_scalar;
-    case OCT_QUANTIZATION_PRODUCT: return &oct_quant_product;
-    case OCT_QUANTIZATION_BINARY: return &oct_quant_binary;
-    case OCT_QUANTIZATION_TURBO: return &oct_quant_turbo;
-    default: return NULL;
+    case OCT_QUANTIZATION_SCALAR:
+        return &oct_quant_scalar;
+    case OCT_QUANTIZATION_PRODUCT:
+        return &oct_quant_product;
+    case OCT_QUANTIZATION_BINARY:
+        return &oct_quant_binary;
+    case OCT_QUANTIZATION_TURBO:
+        return &oct_quant_turbo;
+    default:
+        return NULL;
     }
 }
 
@@ -93,7 +98,10 @@ oct_quant_params oct_quant_params_get(const oct_quant *quant)
                                .bits = (oct_turbo_bits)header->bits };
 }
 
-uint32_t oct_quant_row_bytes(const oct_quant *quant) { return quant->header.row_bytes; }
+uint32_t oct_quant_row_bytes(const oct_quant *quant)
+{
+    return quant->header.row_bytes;
+}
 
 /* ---- layout ----------------------------------------------------------------------------- */
 
@@ -177,8 +185,7 @@ static oct_status check_header(const quant_header *header, const oct_flat *flat,
                         (int)flat->metric);
     if (!oct_quant_kind_of(header->kind) || !good_settings(header) ||
         memcmp(header->reserved, zeros, sizeof zeros) != 0)
-        return oct_fail(error, OCT_CORRUPT, "codes: unknown settings, kind %" PRIu32,
-                        header->kind);
+        return oct_fail(error, OCT_CORRUPT, "codes: unknown settings, kind %" PRIu32, header->kind);
     for (size_t i = 0; i < QUANT_VALUES; i++)
         if (!(fabsf(header->values[i]) <= FLT_MAX))
             return oct_fail(error, OCT_CORRUPT, "codes: the header has a number that is none");
@@ -260,7 +267,8 @@ void oct_quant_prefetch(const oct_quant *quant, const uint32_t *offsets, uint32_
     uint32_t words = quant->header.extra_words;
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *row = oct_quant_row(quant, offsets[i]);
-        for (size_t at = 0; at < ahead; at += LINE_BYTES) __builtin_prefetch(row + at);
+        for (size_t at = 0; at < ahead; at += LINE_BYTES)
+            __builtin_prefetch(row + at);
         __builtin_prefetch(row + ahead - 1); /* a short row may end on the next line */
         if (words) __builtin_prefetch(quant->extras + (size_t)offsets[i] * words);
     }
@@ -290,8 +298,8 @@ static uint64_t wanted(const oct_flat *flat, const oct_flat_limits *limits, uint
 
 /* Offer all wanted points by their estimates. A score that was refused once is hopeless from then
  * on, and all below it: most points are turned away without an estimate. */
-static oct_status scan_codes(const oct_flat *flat, const void *query,
-                             const oct_flat_limits *limits, oct_topk *best, oct_error *error)
+static oct_status scan_codes(const oct_flat *flat, const void *query, const oct_flat_limits *limits,
+                             oct_topk *best, oct_error *error)
 {
     const oct_quant *quant = flat->quant;
     uint32_t words = (uint32_t)oct_bits_words(flat->count);
@@ -354,7 +362,8 @@ oct_status oct_quant_scan(const oct_flat *flat, const oct_quant_request *request
     TRY(oct_arena_array(work, limit, sizeof *offsets, &offsets, error));
     oct_topk_init(&by_code, hits, limit);
     TRY(scan_codes(flat, memory, &request->limits, &by_code, error));
-    for (uint32_t i = 0; i < by_code.count; i++) offsets[i] = hits[i].offset;
+    for (uint32_t i = 0; i < by_code.count; i++)
+        offsets[i] = hits[i].offset;
     sort_offsets(offsets, by_code.count); /* ascending reads; the order of offers doesn't matter */
     TRY(oct_flat_scan_list(flat, request->vector, offsets, by_code.count, &request->limits, best,
                            error));

@@ -28,11 +28,7 @@
 #include "simd/fmath.h"
 #include "simd/metric.h"
 
-enum {
-    ROWS_PER_STEP = 2048,
-    PAIRS = 2048,
-    PLANES_MAX = 8
-};
+enum { ROWS_PER_STEP = 2048, PAIRS = 2048, PLANES_MAX = 8 };
 
 enum { LINE_BASE, LINE_SLOPE }; /* header.values */
 
@@ -47,7 +43,10 @@ typedef struct binary_query {
 } binary_query;
 STATIC_ASSERT(sizeof(binary_query) == QUANT_ALIGN_BYTES, "the planes are aligned");
 
-static bool one_bit(const quant_header *header) { return header->encoding == OCT_BINARY_ONE_BIT; }
+static bool one_bit(const quant_header *header)
+{
+    return header->encoding == OCT_BINARY_ONE_BIT;
+}
 
 /* Bits of one row. */
 static uint32_t row_bits(const quant_header *header)
@@ -147,7 +146,10 @@ static bool train(quant_training *training)
 
 /* ---- coding ----------------------------------------------------------------------------- */
 
-static void set_bit(uint8_t *bits, uint32_t at) { bits[at / 8] |= (uint8_t)(1u << (at % 8)); }
+static void set_bit(uint8_t *bits, uint32_t at)
+{
+    bits[at / 8] |= (uint8_t)(1u << (at % 8));
+}
 
 static void encode(const oct_quant *quant, const float *vector, void *work, uint8_t *row,
                    uint32_t *extra)
@@ -258,8 +260,8 @@ static void finish(quant_training *training)
         prepare(quant, vector, memory);
         score(quant, memory, &training->sample[b], 1, &value);
         double x = agreement(memory, value);
-        double y = (double)oct_quant_float((double)oct_flat_score(flat, vector,
-                                                                  training->sample[b]));
+        double y =
+            (double)oct_quant_float((double)oct_flat_score(flat, vector, training->sample[b]));
         x_sum += x;
         y_sum += y;
         xx_sum += x * x;

@@ -192,8 +192,10 @@ static void run_worker(void *arg, uint32_t task)
     uint32_t end = builder->next + (uint32_t)(items * (task + UINT64_C(1)) / builder->workers);
     void *work = builder->work + task * builder->work_bytes;
     for (uint32_t item = first; item < end; item++) {
-        if (builder->trained) encode_row(builder, item, work);
-        else train_step(builder, item, work);
+        if (builder->trained)
+            encode_row(builder, item, work);
+        else
+            train_step(builder, item, work);
     }
 }
 
@@ -204,7 +206,8 @@ static bool run_round(oct_quant_builder *builder, uint32_t count, uint32_t most)
     builder->round_end = builder->next + MIN(left, most * builder->workers);
     if (builder->workers > 1)
         builder->host->parallel(builder->host->self, builder->workers, run_worker, builder);
-    else run_worker(builder, 0);
+    else
+        run_worker(builder, 0);
     builder->next = builder->round_end;
     return builder->next == count;
 }
@@ -234,8 +237,10 @@ bool oct_quant_build_step(oct_quant_builder *builder, uint64_t budget_ns)
     bool hurry = budget_ns != UINT64_MAX;
     uint64_t begin = hurry ? host->monotonic_ns(host->self) : 0;
     while (!builder->done) {
-        if (!builder->trained) train(builder);
-        else if (run_round(builder, builder->flat.count, ROUND_ROWS)) finish(builder);
+        if (!builder->trained)
+            train(builder);
+        else if (run_round(builder, builder->flat.count, ROUND_ROWS))
+            finish(builder);
         if (hurry && host->monotonic_ns(host->self) - begin >= budget_ns) break;
     }
     return builder->done;

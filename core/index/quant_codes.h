@@ -55,12 +55,12 @@ struct oct_quant {
 /* Training: a kind sees rows one after another and writes params and values. */
 typedef struct quant_training {
     oct_quant *quant;
-    float *params;          /* quant->params, to be written */
+    float *params; /* quant->params, to be written */
     const oct_flat *flat;
     const uint32_t *sample; /* [sample_count] offsets of present rows, evenly spaced, ascending */
     uint32_t sample_count;
-    void *work;             /* [kind->train_bytes], zeroed at the start, aligned to 64 */
-    uint32_t step;          /* counts the calls */
+    void *work;    /* [kind->train_bytes], zeroed at the start, aligned to 64 */
+    uint32_t step; /* counts the calls */
 } quant_training;
 
 struct quant_kind {

@@ -32,7 +32,10 @@ typedef struct product_query {
 } product_query;
 STATIC_ASSERT(sizeof(product_query) == QUANT_ALIGN_BYTES, "the table is aligned");
 
-static uint32_t components(const quant_header *header) { return header->compression / 4; }
+static uint32_t components(const quant_header *header)
+{
+    return header->compression / 4;
+}
 
 static uint32_t chunks_of(const quant_header *header)
 {
@@ -82,7 +85,8 @@ static uint32_t nearest(const float *centroids, uint32_t width, const float *x, 
         }
     }
     uint32_t best = 0;
-    for (uint32_t k = 1; k < CENTROIDS; k++) best = distances[k] < distances[best] ? k : best;
+    for (uint32_t k = 1; k < CENTROIDS; k++)
+        best = distances[k] < distances[best] ? k : best;
     *distance = distances[best];
     return best;
 }
@@ -107,7 +111,10 @@ static size_t encode_bytes(const quant_header *header)
     return 0;
 }
 
-static uint32_t train_steps(const quant_header *header) { return chunks_of(header); }
+static uint32_t train_steps(const quant_header *header)
+{
+    return chunks_of(header);
+}
 
 /* Assign every row to its centroid and sum up; the row served worst. */
 static uint32_t assign(product_work *work, uint32_t rows, const float *centroids, uint32_t width)
@@ -119,7 +126,8 @@ static uint32_t assign(product_work *work, uint32_t rows, const float *centroids
     for (uint32_t r = 0; r < rows; r++) {
         float distance;
         uint32_t k = nearest(centroids, width, work->rows[r], &distance);
-        for (uint32_t d = 0; d < width; d++) work->sums[d][k] += (double)work->rows[r][d];
+        for (uint32_t d = 0; d < width; d++)
+            work->sums[d][k] += (double)work->rows[r][d];
         work->counts[k]++;
         if (distance > largest) worst = r;
         largest = MAX(largest, distance);
@@ -228,8 +236,8 @@ static void chunk_range(const oct_quant *quant, const float *x, uint32_t chunk, 
     for (uint32_t d = 0; d < width; d++) {
         uint32_t at = chunk * width + d;
         double one_least, one_range;
-        component_range(quant->metric, (double)x[d], (double)low[at], (double)high[at],
-                        &one_least, &one_range);
+        component_range(quant->metric, (double)x[d], (double)low[at], (double)high[at], &one_least,
+                        &one_range);
         *least += one_least;
         *range += one_range;
     }
@@ -251,10 +259,12 @@ static void chunk_values(const oct_quant *quant, const float *x, uint32_t chunk,
             }
             break;
         case OCT_METRIC_MANHATTAN:
-            for (uint32_t k = 0; k < CENTROIDS; k++) values[k] -= fabsf(centroids[k] - value);
+            for (uint32_t k = 0; k < CENTROIDS; k++)
+                values[k] -= fabsf(centroids[k] - value);
             break;
         default:
-            for (uint32_t k = 0; k < CENTROIDS; k++) values[k] += centroids[k] * value;
+            for (uint32_t k = 0; k < CENTROIDS; k++)
+                values[k] += centroids[k] * value;
         }
     }
 }

@@ -27,7 +27,7 @@
 #include "index/quant_codes.h"
 
 enum {
-    STEPS = 126,       /* of a row's code on each side of 0 */
+    STEPS = 126, /* of a row's code on each side of 0 */
     QUERY_STEPS = 63,
     QUERY_CENTRE = 64,
     BYTE_CENTRE = 128, /* Manhattan */
@@ -102,7 +102,8 @@ static float select_rank(const quant_training *training, uint32_t vectors, uint6
             }
         }
         uint32_t bucket = 0;
-        while (bucket < 255 && rank >= counts[bucket]) rank -= counts[bucket++];
+        while (bucket < 255 && rank >= counts[bucket])
+            rank -= counts[bucket++];
         prefix = prefix << 8 | bucket;
     }
     return from_ordered(prefix);
@@ -148,8 +149,10 @@ static bool train(quant_training *training)
 {
     scalar_work *work = training->work;
     quant_header *header = &training->quant->header;
-    if (header->quantile < 1.0f) find_quantiles(training, work);
-    else if (!widen(training, work)) return false;
+    if (header->quantile < 1.0f)
+        find_quantiles(training, work);
+    else if (!widen(training, work))
+        return false;
     double low = (double)work->low, high = (double)work->high;
     header->values[CENTRE] = (float)((low + high) / 2);
     header->values[STEP] = MAX((float)((high - low) / (2 * STEPS)), STEP_MIN);
@@ -249,8 +252,10 @@ static void prepare(const oct_quant *quant, const float *vector, void *memory)
         return;
     }
     memset(query->code + header->dim, 0, header->row_bytes - header->dim);
-    if (header->metric == OCT_METRIC_EUCLID) prepare_euclid(quant, vector, query);
-    else prepare_product(quant, vector, query);
+    if (header->metric == OCT_METRIC_EUCLID)
+        prepare_euclid(quant, vector, query);
+    else
+        prepare_product(quant, vector, query);
 }
 
 /* ---- scores ----------------------------------------------------------------------------- */
@@ -284,8 +289,8 @@ static void score(const oct_quant *quant, const void *memory, const uint32_t *of
     }
     for (; i < count; i++) {
         const int8_t *row = (const int8_t *)oct_quant_row(quant, offsets[i]);
-        scores[i] = oct_quant_add(quant->kernels->dot_u7i8(query->code, row, bytes),
-                                  bias[offsets[i]]);
+        scores[i] =
+            oct_quant_add(quant->kernels->dot_u7i8(query->code, row, bytes), bias[offsets[i]]);
     }
 }
 

@@ -31,13 +31,13 @@
 
 enum { STEPS = 63, CENTRE = 64, TURNS = 3, PAIRS = 2048, LEVELS_MAX = 16 };
 
-enum { RATIO = 0 };                        /* header.values: Manhattan over Euclid */
+enum { RATIO = 0 };                         /* header.values: Manhattan over Euclid */
 enum { FACTOR, LEVEL_SUM, SQUARED_LENGTH }; /* extras */
 
 #define ROTATION_SEED UINT64_C(0x7075726e6f637421)
 
 typedef struct turbo_query {
-    double unit;   /* of the estimated product: |q| * step */
+    double unit;    /* of the estimated product: |q| * step */
     double length2; /* |q|^2 */
     uint64_t reserved[6];
     uint8_t code[]; /* [values]; behind it, while preparing, n floats */
@@ -116,7 +116,8 @@ static void flip_signs(float *y, uint32_t n, uint64_t turn)
     for (uint32_t first = 0; first < n; first += 64) {
         uint64_t bits = oct_hash_u64(ROTATION_SEED + turn, first);
         uint32_t end = MIN(first + 64, n);
-        for (uint32_t i = first; i < end; i++, bits >>= 1) y[i] = bits & 1 ? -y[i] : y[i];
+        for (uint32_t i = first; i < end; i++, bits >>= 1)
+            y[i] = bits & 1 ? -y[i] : y[i];
     }
 }
 
@@ -133,13 +134,15 @@ static void transform(float *y, uint32_t p)
                 high[i] = difference;
             }
         }
-    for (uint32_t i = 0; i < p; i++) y[i] *= scale;
+    for (uint32_t i = 0; i < p; i++)
+        y[i] *= scale;
 }
 
 static void rotate(float *y, uint32_t n)
 {
     uint32_t p = 1;
-    while (p <= n / 2) p *= 2;
+    while (p <= n / 2)
+        p *= 2;
     for (uint64_t turn = 0; turn < TURNS; turn++) {
         flip_signs(y, n, 2 * turn);
         transform(y, p);
@@ -154,11 +157,13 @@ static double prepare_rotated(const quant_header *header, const float *vector, f
 {
     const uint32_t n = rotated(header);
     double squares = 0;
-    for (uint32_t i = 0; i < header->dim; i++) squares += (double)vector[i] * (double)vector[i];
+    for (uint32_t i = 0; i < header->dim; i++)
+        squares += (double)vector[i] * (double)vector[i];
     double length = sqrt(squares);
     for (uint32_t i = 0; i < header->dim; i++)
         y[i] = length > 0 ? (float)((double)vector[i] / length) : 0.0f;
-    for (uint32_t i = header->dim; i < n; i++) y[i] = 0.0f;
+    for (uint32_t i = header->dim; i < n; i++)
+        y[i] = 0.0f;
     rotate(y, n);
     return squares;
 }
@@ -170,7 +175,10 @@ static size_t train_bytes(const quant_header *header) /* finishing needs a query
     return sizeof(turbo_query) + values_of(header) + rotated(header) * sizeof(float);
 }
 
-static size_t encode_bytes(const quant_header *header) { return rotated(header) * sizeof(float); }
+static size_t encode_bytes(const quant_header *header)
+{
+    return rotated(header) * sizeof(float);
+}
 
 static bool train(quant_training *training)
 {
@@ -193,7 +201,8 @@ static void encode(const oct_quant *quant, const float *vector, void *work, uint
     for (uint32_t i = 0; i < n; i++) {
         float z = y[i] * scale;
         uint32_t code = 0;
-        for (uint32_t b = 0; b < borders; b++) code += z > levels->borders[b];
+        for (uint32_t b = 0; b < borders; b++)
+            code += z > levels->borders[b];
         uint32_t field = i / header->row_bytes;
         row[i % header->row_bytes] |= (uint8_t)(code << (field * bits));
         int32_t level = levels->packing.table[code];
@@ -208,7 +217,10 @@ static void encode(const oct_quant *quant, const float *vector, void *work, uint
     memcpy(extra + SQUARED_LENGTH, &length2, sizeof length2);
 }
 
-static size_t query_bytes(const quant_header *header) { return train_bytes(header); }
+static size_t query_bytes(const quant_header *header)
+{
+    return train_bytes(header);
+}
 
 static void prepare(const oct_quant *quant, const float *vector, void *memory)
 {
@@ -219,7 +231,8 @@ static void prepare(const oct_quant *quant, const float *vector, void *memory)
     float *y = (float *)(void *)(query->code + values);
     float most = 0.0f;
     query->length2 = prepare_rotated(header, vector, y);
-    for (uint32_t i = 0; i < n; i++) most = MAX(most, fabsf(y[i]));
+    for (uint32_t i = 0; i < n; i++)
+        most = MAX(most, fabsf(y[i]));
     const double per_step = most > 0.0f ? (double)STEPS / (double)most : 0;
     for (uint32_t i = 0; i < n; i++)
         query->code[i] = (uint8_t)((double)y[i] * per_step + ((double)CENTRE + 0.5));

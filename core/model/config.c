@@ -40,8 +40,8 @@ const oct_config_setting oct_optimizer_settings[OCT_OPTIMIZER_SETTINGS] = {
       OCT_UNSET, false, true },
     { "memmap_threshold", "memmap_threshold_kb", OPTIMIZER(memmap_threshold), 0, SIZE_MAX_KIB,
       OCT_UNSET, false, true },
-    { "indexing_threshold", "indexing_threshold_kb", OPTIMIZER(indexing_threshold), 0,
-      SIZE_MAX_KIB, 10000, false, false },
+    { "indexing_threshold", "indexing_threshold_kb", OPTIMIZER(indexing_threshold), 0, SIZE_MAX_KIB,
+      10000, false, false },
     { "flush_interval_sec", NULL, OPTIMIZER(flush_interval_sec), 0, UINT32_MAX, 5, false, false },
     { "max_optimization_threads", NULL, OPTIMIZER(max_optimization_threads), 0, UINT32_MAX,
       OCT_UNSET, false, true },
@@ -76,16 +76,15 @@ static uint64_t first_set(uint64_t a, uint64_t b, uint64_t otherwise)
 
 /* The settings of one vector (NULL: the collection's own), defaults filled in; payload_m may stay
  * unset. */
-static oct_hnsw_config hnsw_resolve(const oct_collection_config *config,
-                                    const oct_hnsw_config *own)
+static oct_hnsw_config hnsw_resolve(const oct_collection_config *config, const oct_hnsw_config *own)
 {
     oct_hnsw_config resolved = { 0 };
     for (size_t i = 0; i < OCT_HNSW_SETTINGS; i++) {
         const oct_config_setting *setting = &oct_hnsw_settings[i];
         uint64_t own_value = own ? oct_setting_get(setting, own) : OCT_UNSET;
-        oct_setting_set(setting, &resolved,
-                        first_set(own_value, oct_setting_get(setting, &config->hnsw),
-                                  setting->default_value));
+        oct_setting_set(
+            setting, &resolved,
+            first_set(own_value, oct_setting_get(setting, &config->hnsw), setting->default_value));
     }
     return resolved;
 }
@@ -139,9 +138,9 @@ oct_optimizers_config oct_config_optimizers(const oct_collection_config *config)
         resolved.deleted_threshold = OCT_DELETED_THRESHOLD_DEFAULT;
     for (size_t i = 0; i < OCT_OPTIMIZER_SETTINGS; i++) {
         const oct_config_setting *setting = &oct_optimizer_settings[i];
-        oct_setting_set(setting, &resolved,
-                        first_set(oct_setting_get(setting, &resolved), OCT_UNSET,
-                                  setting->default_value));
+        oct_setting_set(
+            setting, &resolved,
+            first_set(oct_setting_get(setting, &resolved), OCT_UNSET, setting->default_value));
     }
     return resolved;
 }
@@ -173,7 +172,8 @@ static size_t copy_bytes(const oct_collection_config *config)
 {
     /* No overflow: at most OCT_NAMED_VECTORS_MAX names, and metadata that is in memory already. */
     size_t bytes = sizeof(config_block) + config->vector_count * sizeof(oct_vector_params);
-    for (uint32_t i = 0; i < config->vector_count; i++) bytes += config->vectors[i].name.bytes;
+    for (uint32_t i = 0; i < config->vector_count; i++)
+        bytes += config->vectors[i].name.bytes;
     return bytes + config->metadata.bytes;
 }
 
@@ -224,9 +224,9 @@ static bool settings_equal(const oct_config_setting *settings, size_t count, con
 
 static bool sparse_equal(const oct_sparse_params *a, const oct_sparse_params *b)
 {
-    return a->has_index == b->has_index && a->has_modifier == b->has_modifier &&
-           a->idf == b->idf && a->full_scan_threshold == b->full_scan_threshold &&
-           a->on_disk == b->on_disk && a->datatype == b->datatype;
+    return a->has_index == b->has_index && a->has_modifier == b->has_modifier && a->idf == b->idf &&
+           a->full_scan_threshold == b->full_scan_threshold && a->on_disk == b->on_disk &&
+           a->datatype == b->datatype;
 }
 
 static bool vectors_equal(const oct_vector_params *a, const oct_vector_params *b)

@@ -98,8 +98,7 @@ static oct_status parse_params(oct_arena *arena, const oct_json *schema, oct_fie
         oct_json_write_bool(&writer, oct_json_bool(value));
     }
     oct_json_end_object(&writer);
-    if (oct_json_writer_status(&writer) != OCT_OK)
-        TRY(oct_fail_nomem(error, "index parameters"));
+    if (oct_json_writer_status(&writer) != OCT_OK) TRY(oct_fail_nomem(error, "index parameters"));
     TRY(oct_arena_str(arena, (oct_str){ (const char *)buf.at, buf.bytes }, out, error));
 done:
     oct_buf_deinit(&buf);
@@ -150,6 +149,8 @@ void oct_field_config_write(oct_json_writer *writer, const oct_field_config *con
 
 void oct_field_config_store(oct_json_writer *writer, const oct_field_config *config)
 {
-    if (config->params.bytes) oct_json_write_raw(writer, config->params);
-    else oct_json_write_str(writer, oct_str_of(oct_field_type_name(config->type)));
+    if (config->params.bytes)
+        oct_json_write_raw(writer, config->params);
+    else
+        oct_json_write_str(writer, oct_str_of(oct_field_type_name(config->type)));
 }

@@ -56,8 +56,7 @@ static oct_status fail_range(const record_place *place, const oct_config_setting
                     place->prefix, name, place->suffix, dot, setting->name, value, setting->max);
 }
 
-static oct_status fail_unsupported(const record_place *place, const char *member,
-                                   oct_error *error)
+static oct_status fail_unsupported(const record_place *place, const char *member, oct_error *error)
 {
     return oct_fail(error, OCT_BAD_INPUT, "Wrong input: %s%s%.*s%s%s is not supported yet",
                     place->prefix, place->name.at ? "." : "", (int)place->name.bytes,
@@ -111,8 +110,8 @@ done:
 }
 
 /* *out is the member when it is an object, NULL when it is missing or null. */
-static oct_status object_member(const oct_json *object, const record_place *place,
-                                const char *name, const oct_json **out, oct_error *error)
+static oct_status object_member(const oct_json *object, const record_place *place, const char *name,
+                                const oct_json **out, oct_error *error)
 {
     *out = member_of(object, name);
     if (*out && oct_json_kind_of(*out) != OCT_JSON_OBJECT)
@@ -122,7 +121,8 @@ static oct_status object_member(const oct_json *object, const record_place *plac
 
 static void unset_all(const oct_config_setting *settings, size_t count, void *record)
 {
-    for (size_t i = 0; i < count; i++) oct_setting_set(&settings[i], record, OCT_UNSET);
+    for (size_t i = 0; i < count; i++)
+        oct_setting_set(&settings[i], record, OCT_UNSET);
 }
 
 static oct_status parse_hnsw(const oct_json *owner, record_place place, oct_hnsw_config *out,
@@ -133,8 +133,10 @@ static oct_status parse_hnsw(const oct_json *owner, record_place place, oct_hnsw
     unset_all(oct_hnsw_settings, OCT_HNSW_SETTINGS, out);
     TRY(object_member(owner, &place, "hnsw_config", &object, error));
     if (!object) return OCT_OK;
-    if (*place.prefix) place.suffix = ".hnsw_config";
-    else place.prefix = "hnsw_config";
+    if (*place.prefix)
+        place.suffix = ".hnsw_config";
+    else
+        place.prefix = "hnsw_config";
     TRY(parse_settings(object, oct_hnsw_settings, OCT_HNSW_SETTINGS, &place, out, error));
 done:
     return status;
@@ -148,8 +150,8 @@ static oct_status parse_size(const oct_json *object, const record_place *place, 
     const oct_json *value = oct_json_get(object, OCT_STR("size"));
     if (!value)
         return oct_fail(error, OCT_BAD_INPUT,
-                        "Format error in JSON body: %s%s%.*s: missing field `size`",
-                        place->prefix, place->name.at ? "." : "", (int)place->name.bytes,
+                        "Format error in JSON body: %s%s%.*s: missing field `size`", place->prefix,
+                        place->name.at ? "." : "", (int)place->name.bytes,
                         place->name.at ? place->name.at : "");
     if (oct_json_kind_of(value) != OCT_JSON_UINT)
         return fail_type(place, "size", value, "an integer from 1 to 65536", error);
@@ -253,14 +255,15 @@ static oct_status check_vector_name(oct_str name, const char *form, oct_error *e
     if (name.bytes > VECTOR_NAME_BYTES_MAX)
         return oct_fail(error, OCT_BAD_INPUT,
                         "Wrong input: Invalid %s vector name `%.*s`: vector name must be at "
-                        "most %d bytes long", form,
-                        oct_str_shown(name, VECTOR_NAME_BYTES_MAX), name.at, VECTOR_NAME_BYTES_MAX);
+                        "most %d bytes long",
+                        form, oct_str_shown(name, VECTOR_NAME_BYTES_MAX), name.at,
+                        VECTOR_NAME_BYTES_MAX);
     for (size_t i = 0; i < name.bytes; i++)
         if (memchr(forbidden, name.at[i], sizeof forbidden))
             return oct_fail(error, OCT_BAD_INPUT,
                             "Wrong input: Invalid %s vector name `%.*s`: vector name cannot "
-                            "contain \"%c\" char", form,
-                            (int)name.bytes, name.at, name.at[i] ? name.at[i] : '0');
+                            "contain \"%c\" char",
+                            form, (int)name.bytes, name.at, name.at[i] ? name.at[i] : '0');
     return OCT_OK;
 }
 
@@ -305,8 +308,8 @@ done:
 }
 
 /* One object with a size is the unnamed vector, any other object a map of names. */
-static oct_status parse_vectors(oct_arena *arena, const oct_json *body,
-                                oct_collection_config *out, oct_error *error)
+static oct_status parse_vectors(oct_arena *arena, const oct_json *body, oct_collection_config *out,
+                                oct_error *error)
 {
     oct_status status = OCT_OK;
     const oct_json *value = oct_json_get(body, OCT_STR("vectors"));
@@ -360,8 +363,9 @@ static oct_status parse_sparse_vector(const oct_json *object, oct_str name, oct_
 {
     oct_status status = OCT_OK;
     record_place place = { .prefix = "sparse_vectors", .name = name, .suffix = "" };
-    *out = (oct_vector_params){ .name = name, .kind = OCT_VECTOR_SPARSE, .on_disk = OCT_UNSET,
-                                .metric = OCT_METRIC_DOT };
+    *out = (oct_vector_params){
+        .name = name, .kind = OCT_VECTOR_SPARSE, .on_disk = OCT_UNSET, .metric = OCT_METRIC_DOT
+    };
     unset_all(oct_hnsw_settings, OCT_HNSW_SETTINGS, &out->hnsw);
     TRY(parse_sparse_index(object, place, &out->sparse, error));
     const oct_json *modifier = member_of(object, "modifier");
@@ -371,7 +375,8 @@ static oct_status parse_sparse_vector(const oct_json *object, oct_str name, oct_
     if (!out->sparse.idf && !is_string(modifier, "none"))
         TRY(oct_fail(error, OCT_BAD_INPUT,
                      "Format error in JSON body: sparse_vectors.%.*s.modifier: expected one of "
-                     "`none`, `idf`", (int)name.bytes, name.at));
+                     "`none`, `idf`",
+                     (int)name.bytes, name.at));
 done:
     return status;
 }
@@ -396,7 +401,8 @@ static oct_status add_sparse_vector(oct_arena *arena, const oct_json *value, oct
                      "Wrong input: Vector name `%.*s` is used for a dense and a sparse vector",
                      (int)name.bytes, name.at));
     TRY(parse_sparse_vector(value, name, &vector, error));
-    while (dense < out->vector_count && vectors[dense].kind != OCT_VECTOR_SPARSE) dense++;
+    while (dense < out->vector_count && vectors[dense].kind != OCT_VECTOR_SPARSE)
+        dense++;
     insert_by_name(vectors + dense, out->vector_count - dense, vector);
     out->vector_count++;
 done:
@@ -420,7 +426,8 @@ static oct_status parse_sparse_vectors(oct_arena *arena, const oct_json *body,
                      "Wrong input: sparse_vectors: %zu vectors in all; at most %d are allowed",
                      count, (int)OCT_NAMED_VECTORS_MAX));
     TRY(oct_arena_array(arena, count, sizeof *vectors, &vectors, error));
-    for (uint32_t i = 0; i < out->vector_count; i++) vectors[i] = out->vectors[i];
+    for (uint32_t i = 0; i < out->vector_count; i++)
+        vectors[i] = out->vectors[i];
     out->vectors = vectors;
     oct_json_iter iter = oct_json_iterate(map);
     while ((value = oct_json_next(&iter, &name)) != NULL) {

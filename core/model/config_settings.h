@@ -10,12 +10,12 @@
 
 typedef struct oct_config_setting {
     const char *name;
-    const char *alias;     /* another accepted name, or NULL */
-    size_t at;             /* offset of the uint64_t member in its struct */
-    uint64_t min, max;     /* accepted */
+    const char *alias;      /* another accepted name, or NULL */
+    size_t at;              /* offset of the uint64_t member in its struct */
+    uint64_t min, max;      /* accepted */
     uint64_t default_value; /* OCT_UNSET when it has none */
-    bool boolean;          /* written and read as true/false */
-    bool null_when_unset;  /* GET shows null; otherwise it is left out */
+    bool boolean;           /* written and read as true/false */
+    bool null_when_unset;   /* GET shows null; otherwise it is left out */
 } oct_config_setting;
 
 enum { OCT_HNSW_SETTINGS = 6, OCT_OPTIMIZER_SETTINGS = 7, OCT_COLLECTION_SETTINGS = 7 };

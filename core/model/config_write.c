@@ -15,16 +15,20 @@ static void write_setting(oct_json_writer *writer, const oct_config_setting *set
     uint64_t value = oct_setting_get(setting, record);
     if (value == OCT_UNSET && !(show_null && setting->null_when_unset)) return;
     oct_json_key(writer, oct_str_of(setting->name));
-    if (value == OCT_UNSET) oct_json_write_null(writer);
-    else if (setting->boolean) oct_json_write_bool(writer, value != 0);
-    else oct_json_write_uint(writer, value);
+    if (value == OCT_UNSET)
+        oct_json_write_null(writer);
+    else if (setting->boolean)
+        oct_json_write_bool(writer, value != 0);
+    else
+        oct_json_write_uint(writer, value);
 }
 
 /* The members of a record that are set; in GET also nulls for those that Qdrant shows so. */
 static void write_settings(oct_json_writer *writer, const oct_config_setting *settings,
                            size_t count, const void *record, bool show_null)
 {
-    for (size_t i = 0; i < count; i++) write_setting(writer, &settings[i], record, show_null);
+    for (size_t i = 0; i < count; i++)
+        write_setting(writer, &settings[i], record, show_null);
 }
 
 static bool any_hnsw_set(const oct_hnsw_config *hnsw)
@@ -112,7 +116,8 @@ static void write_sparse_index(oct_json_writer *writer, const oct_sparse_params 
 static void write_sparse_vectors(oct_json_writer *writer, const oct_collection_config *config)
 {
     uint32_t i = 0;
-    while (i < config->vector_count && config->vectors[i].kind != OCT_VECTOR_SPARSE) i++;
+    while (i < config->vector_count && config->vectors[i].kind != OCT_VECTOR_SPARSE)
+        i++;
     if (i == config->vector_count) return;
     oct_json_key(writer, OCT_STR("sparse_vectors"));
     oct_json_begin_object(writer);
@@ -183,8 +188,10 @@ void oct_config_write(oct_json_writer *writer, const oct_collection_config *conf
     write_optimizers(writer, &optimizers, true);
     write_wal(writer, config);
     oct_json_key(writer, OCT_STR("quantization_config"));
-    if (config->quantization.kind == OCT_QUANTIZATION_NONE) oct_json_write_null(writer);
-    else oct_quantization_write(writer, &config->quantization);
+    if (config->quantization.kind == OCT_QUANTIZATION_NONE)
+        oct_json_write_null(writer);
+    else
+        oct_quantization_write(writer, &config->quantization);
     write_metadata(writer, config);
     oct_json_end_object(writer);
 }

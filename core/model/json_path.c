@@ -22,7 +22,8 @@ static bool is_bare(char c)
 static size_t bare_bytes(oct_str text)
 {
     size_t bytes = 0;
-    while (bytes < text.bytes && is_bare(text.at[bytes])) bytes++;
+    while (bytes < text.bytes && is_bare(text.at[bytes]))
+        bytes++;
     return bytes;
 }
 
@@ -34,7 +35,8 @@ static bool key_step(oct_str text, size_t *at, oct_path_step *step)
     size_t start = *at;
     if (start < text.bytes && text.at[start] == '"') {
         size_t end = start + 1;
-        while (end < text.bytes && text.at[end] != '"' && text.at[end] != '\\') end++;
+        while (end < text.bytes && text.at[end] != '"' && text.at[end] != '\\')
+            end++;
         if (end == text.bytes || text.at[end] != '"') return false;
         step->key = (oct_str){ text.at + start + 1, end - start - 1 };
         *at = end + 1;
@@ -50,7 +52,8 @@ static bool bracket_step(oct_str text, size_t *at, oct_path_step *step)
 {
     size_t start = *at + 1;
     size_t end = start;
-    while (end < text.bytes && text.at[end] != ']') end++;
+    while (end < text.bytes && text.at[end] != ']')
+        end++;
     if (end == text.bytes) return false;
     if (end == start) {
         step->kind = OCT_PATH_WILDCARD;
@@ -74,8 +77,7 @@ static bool next_step(oct_str text, size_t *at, bool first, oct_path_step *step)
     return true;
 }
 
-oct_status oct_json_path_parse(oct_arena *arena, oct_str text, oct_json_path *out,
-                               oct_error *error)
+oct_status oct_json_path_parse(oct_arena *arena, oct_str text, oct_json_path *out, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_path_step steps[OCT_JSON_PATH_STEPS_MAX];
@@ -135,8 +137,10 @@ static size_t step_print(const oct_path_step *step, bool first, char *text)
     text[at++] = '[';
     if (step->kind == OCT_PATH_INDEX) {
         uint64_t unit = 1;
-        while (step->index / unit >= 10) unit *= 10;
-        for (; unit > 0; unit /= 10) text[at++] = (char)('0' + step->index / unit % 10);
+        while (step->index / unit >= 10)
+            unit *= 10;
+        for (; unit > 0; unit /= 10)
+            text[at++] = (char)('0' + step->index / unit % 10);
     }
     text[at++] = ']';
     return at;
@@ -148,7 +152,8 @@ oct_status oct_json_path_print(oct_arena *arena, const oct_json_path *path, oct_
     oct_status status = OCT_OK;
     /* At most a dot and two quotes around a key; brackets and 20 digits for an index. */
     size_t bytes_max = 0;
-    for (uint32_t i = 0; i < path->count; i++) bytes_max += path->steps[i].key.bytes + 22;
+    for (uint32_t i = 0; i < path->count; i++)
+        bytes_max += path->steps[i].key.bytes + 22;
     char *text;
     TRY(oct_arena_array(arena, bytes_max, 1, &text, error));
     size_t bytes = 0;

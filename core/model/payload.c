@@ -104,8 +104,10 @@ static void write_merged(oct_json_writer *writer, const oct_json *dest, const oc
         oct_json_iter iter = oct_json_iterate(dest);
         while ((value = oct_json_next(&iter, &key)) != NULL) {
             const oct_json *change = oct_json_get(changes, key);
-            if (!change) write_member(writer, key, value);
-            else if (oct_json_kind_of(change) != OCT_JSON_NULL) write_member(writer, key, change);
+            if (!change)
+                write_member(writer, key, value);
+            else if (oct_json_kind_of(change) != OCT_JSON_NULL)
+                write_member(writer, key, change);
         }
     }
     oct_json_iter iter = oct_json_iterate(changes);
@@ -171,9 +173,12 @@ static void write_below_items(const merge_job *merge, uint32_t depth, const oct_
 /* Write `dest` (NULL: missing) with the changes applied at the end of the path. */
 static void write_below(const merge_job *merge, uint32_t depth, const oct_json *dest)
 {
-    if (depth == merge->below->count) write_merged(merge->writer, dest, merge->changes);
-    else if (merge->below->steps[depth].kind == OCT_PATH_KEY) write_below_key(merge, depth, dest);
-    else write_below_items(merge, depth, dest);
+    if (depth == merge->below->count)
+        write_merged(merge->writer, dest, merge->changes);
+    else if (merge->below->steps[depth].kind == OCT_PATH_KEY)
+        write_below_key(merge, depth, dest);
+    else
+        write_below_items(merge, depth, dest);
 }
 
 oct_status oct_payload_merge(oct_arena *arena, oct_str payload, oct_str changes,
@@ -226,8 +231,10 @@ typedef struct item_place {
 static bool step_matches(sieve_mode mode, const oct_path_step *step, bool last, item_place place)
 {
     switch (step->kind) {
-    case OCT_PATH_KEY: return place.key && oct_str_equal(step->key, *place.key);
-    case OCT_PATH_WILDCARD: return !place.key;
+    case OCT_PATH_KEY:
+        return place.key && oct_str_equal(step->key, *place.key);
+    case OCT_PATH_WILDCARD:
+        return !place.key;
     case OCT_PATH_INDEX:
         return mode == SIEVE_DELETE && !last && !place.key && step->index == place.index;
     }
@@ -261,8 +268,10 @@ static void sieve_write(path_sieve *sieve, uint32_t level, const oct_json *value
         oct_json_write_value(sieve->writer, value);
         return;
     }
-    if (object) oct_json_begin_object(sieve->writer);
-    else oct_json_begin_array(sieve->writer);
+    if (object)
+        oct_json_begin_object(sieve->writer);
+    else
+        oct_json_begin_array(sieve->writer);
     oct_str key = { NULL, 0 };
     oct_json_iter iter = oct_json_iterate(value);
     const oct_json *item;
@@ -271,11 +280,15 @@ static void sieve_write(path_sieve *sieve, uint32_t level, const oct_json *value
         sieve_verdict verdict = sieve_step(sieve, level, place);
         if (verdict == DROP) continue;
         if (object) oct_json_key(sieve->writer, key);
-        if (verdict == KEEP_ALL) oct_json_write_value(sieve->writer, item);
-        else sieve_write(sieve, level + 1, item);
+        if (verdict == KEEP_ALL)
+            oct_json_write_value(sieve->writer, item);
+        else
+            sieve_write(sieve, level + 1, item);
     }
-    if (object) oct_json_end_object(sieve->writer);
-    else oct_json_end_array(sieve->writer);
+    if (object)
+        oct_json_end_object(sieve->writer);
+    else
+        oct_json_end_array(sieve->writer);
 }
 
 static oct_status sieve_run(oct_arena *arena, oct_str payload, path_sieve *sieve, oct_str *out,
@@ -293,7 +306,8 @@ static oct_status sieve_run(oct_arena *arena, oct_str payload, path_sieve *sieve
         TRY(oct_fail_nomem(error, "payload key paths"));
     TRY(oct_arena_array(arena, levels, row_bytes, &sieve->matching, error));
     TRY(oct_arena_array(arena, levels, sizeof *sieve->counts, &sieve->counts, error));
-    for (uint32_t i = 0; i < sieve->path_count; i++) sieve->matching[i] = i;
+    for (uint32_t i = 0; i < sieve->path_count; i++)
+        sieve->matching[i] = i;
     sieve->counts[0] = sieve->path_count;
     text_output output;
     output_begin(&output, arena);
@@ -317,8 +331,7 @@ oct_status oct_payload_selector_parse(oct_arena *arena, const oct_selector *sele
     oct_status status = OCT_OK;
     oct_json_path *paths = NULL;
     *out = (oct_payload_selector){ .mode = selector->mode };
-    if (selector->mode != OCT_SELECT_INCLUDE && selector->mode != OCT_SELECT_EXCLUDE)
-        return OCT_OK;
+    if (selector->mode != OCT_SELECT_INCLUDE && selector->mode != OCT_SELECT_EXCLUDE) return OCT_OK;
     TRY(oct_arena_array(arena, selector->key_count, sizeof *paths, &paths, error));
     for (uint32_t i = 0; i < selector->key_count; i++)
         TRY(oct_json_path_parse(arena, selector->keys[i], &paths[i], error));
@@ -329,8 +342,7 @@ done:
 }
 
 oct_status oct_payload_select(oct_arena *arena, oct_str payload,
-                              const oct_payload_selector *selector, oct_str *out,
-                              oct_error *error)
+                              const oct_payload_selector *selector, oct_str *out, oct_error *error)
 {
     *out = (oct_str){ NULL, 0 };
     if (selector->mode == OCT_SELECT_NONE) return OCT_OK;
@@ -339,7 +351,8 @@ oct_status oct_payload_select(oct_arena *arena, oct_str payload,
         return OCT_OK;
     }
     path_sieve sieve = { .paths = selector->paths,
-                    .path_count = selector->path_count,
-                    .mode = selector->mode == OCT_SELECT_INCLUDE ? SIEVE_INCLUDE : SIEVE_EXCLUDE };
+                         .path_count = selector->path_count,
+                         .mode =
+                             selector->mode == OCT_SELECT_INCLUDE ? SIEVE_INCLUDE : SIEVE_EXCLUDE };
     return sieve_run(arena, payload, &sieve, out, error);
 }

@@ -42,8 +42,7 @@ typedef struct oct_payload_selector {
 } oct_payload_selector;
 
 /* Parse the key paths; keys of `selector` are borrowed. BAD_INPUT names a bad path. */
-OCT_MUST_CHECK oct_status oct_payload_selector_parse(oct_arena *arena,
-                                                     const oct_selector *selector,
+OCT_MUST_CHECK oct_status oct_payload_selector_parse(oct_arena *arena, const oct_selector *selector,
                                                      oct_payload_selector *out, oct_error *error);
 
 /* Apply it: NONE gives a NULL text; ALL the payload itself ("{}" for ""), borrowed; INCLUDE and

@@ -111,7 +111,8 @@ static size_t number_print(uint64_t number, char *text)
         digits[count++] = (char)('0' + number % 10);
         number /= 10;
     } while (number != 0);
-    for (size_t i = 0; i < count; i++) text[i] = digits[count - 1 - i];
+    for (size_t i = 0; i < count; i++)
+        text[i] = digits[count - 1 - i];
     text[count] = '\0';
     return count;
 }

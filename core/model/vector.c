@@ -46,10 +46,8 @@ oct_status oct_vector_check(const oct_collection_config *config, const oct_named
     oct_str name = vector->name;
     uint32_t found = oct_config_find_vector(config, name);
     if (found == OCT_CONFIG_NO_VECTOR)
-        return oct_fail(error, OCT_BAD_INPUT,
-                        "Wrong input: Not existing vector name error: %.*s",
-                        oct_str_shown(name, OCT_VECTOR_NAME_BYTES_MAX),
-                        name.bytes ? name.at : "");
+        return oct_fail(error, OCT_BAD_INPUT, "Wrong input: Not existing vector name error: %.*s",
+                        oct_str_shown(name, OCT_VECTOR_NAME_BYTES_MAX), name.bytes ? name.at : "");
     oct_status status = check_form(&config->vectors[found], vector, error);
     if (status != OCT_OK) return status;
     for (uint32_t i = 0; i < vector->count; i++)

@@ -45,8 +45,7 @@ static oct_status id_list_reserve(id_list *list, uint32_t more, oct_error *error
     uint64_t needed = (uint64_t)list->count + more;
     if (needed > UINT32_MAX || needed > SIZE_MAX / 2 / sizeof *list->at)
         TRY(oct_fail(error, OCT_LIMIT, "a filter selects %" PRIu64 " points at once", needed));
-    oct_point_id *grown = oct_arena_resize(list->arena, list->at,
-                                           list->capacity * sizeof *list->at,
+    oct_point_id *grown = oct_arena_resize(list->arena, list->at, list->capacity * sizeof *list->at,
                                            (size_t)needed * sizeof *list->at);
     if (!grown) TRY(oct_arena_fail(list->arena, "ids of points", error));
     list->at = grown;
@@ -93,9 +92,11 @@ static oct_status sort_ids(id_list *list, oct_arena *work, oct_error *error)
     TRY(oct_arena_array(work, list->count, sizeof *order, &order, error));
     TRY(oct_arena_array(work, list->count, sizeof *temp, &temp, error));
     TRY(oct_arena_array(list->arena, list->count, sizeof *sorted, &sorted, error));
-    for (uint32_t i = 0; i < list->count; i++) order[i] = i;
+    for (uint32_t i = 0; i < list->count; i++)
+        order[i] = i;
     oct_sort_indices(order, temp, list->count, id_after, list->at);
-    for (uint32_t i = 0; i < list->count; i++) sorted[i] = list->at[order[i]];
+    for (uint32_t i = 0; i < list->count; i++)
+        sorted[i] = list->at[order[i]];
     list->at = sorted;
 done:
     return status;

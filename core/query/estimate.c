@@ -106,10 +106,9 @@ static point_counts estimate_program(const oct_filter_program *program,
         all = counts_and(all, any, points);
     }
     if (program->min_should_count > 0)
-        all = counts_and(all,
-                         estimate_min_should(program->min_should, program->min_should_count,
-                                             source),
-                         points);
+        all = counts_and(
+            all, estimate_min_should(program->min_should, program->min_should_count, source),
+            points);
     return all;
 }
 

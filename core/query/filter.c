@@ -36,7 +36,8 @@ static bool scalar_of(const oct_json *value, oct_scalar *out)
     case OCT_JSON_NULL:
     case OCT_JSON_REAL:
     case OCT_JSON_ARRAY:
-    case OCT_JSON_OBJECT: return false;
+    case OCT_JSON_OBJECT:
+        return false;
     }
     return false;
 }
@@ -52,8 +53,10 @@ static bool is_listed(const oct_condition *condition, const oct_json *value)
         uint32_t middle = low + (high - low) / 2;
         int order = oct_scalar_compare(&condition->values[middle], &wanted);
         if (order == 0) return true;
-        if (order < 0) low = middle + 1;
-        else high = middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return false;
 }
@@ -78,16 +81,24 @@ static bool visit_item(void *arg, const oct_json *value)
 {
     value_search *search = arg;
     switch (search->condition->kind) {
-    case OCT_CONDITION_MATCH_ANY: search->found = is_listed(search->condition, value); break;
-    case OCT_CONDITION_MATCH_EXCEPT:
-        search->found = oct_json_kind_of(value) != OCT_JSON_NULL &&
-                        !is_listed(search->condition, value);
+    case OCT_CONDITION_MATCH_ANY:
+        search->found = is_listed(search->condition, value);
         break;
-    case OCT_CONDITION_RANGE: search->found = is_in_range(&search->condition->range, value); break;
-    case OCT_CONDITION_IS_NULL: search->found = oct_json_kind_of(value) == OCT_JSON_NULL; break;
+    case OCT_CONDITION_MATCH_EXCEPT:
+        search->found =
+            oct_json_kind_of(value) != OCT_JSON_NULL && !is_listed(search->condition, value);
+        break;
+    case OCT_CONDITION_RANGE:
+        search->found = is_in_range(&search->condition->range, value);
+        break;
+    case OCT_CONDITION_IS_NULL:
+        search->found = oct_json_kind_of(value) == OCT_JSON_NULL;
+        break;
     case OCT_CONDITION_IS_EMPTY:
     case OCT_CONDITION_HAS_ID:
-    case OCT_CONDITION_FILTER: ASSERT(false); break;
+    case OCT_CONDITION_FILTER:
+        ASSERT(false);
+        break;
     }
     return !search->found;
 }
@@ -106,8 +117,10 @@ bool oct_filter_step_holds(const oct_filter_step *step, const oct_json *payload)
     value_search search = { .condition = &step->condition, .found = false };
     bool empty = step->condition.kind == OCT_CONDITION_IS_EMPTY;
     if (payload) {
-        if (empty) (void)oct_json_path_walk(&step->path, payload, visit_not_empty, &search);
-        else (void)oct_json_path_each(&step->path, payload, visit_item, &search);
+        if (empty)
+            (void)oct_json_path_walk(&step->path, payload, visit_not_empty, &search);
+        else
+            (void)oct_json_path_each(&step->path, payload, visit_item, &search);
     }
     return empty ? !search.found : search.found;
 }
@@ -158,8 +171,10 @@ static bool has_id(const oct_condition *condition, oct_point_id id)
         uint32_t middle = low + (high - low) / 2;
         int order = oct_point_id_compare(condition->ids[middle], id);
         if (order == 0) return true;
-        if (order < 0) low = middle + 1;
-        else high = middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return false;
 }
@@ -209,17 +224,14 @@ oct_status oct_filter_matches(const oct_filter_program *program, const oct_filte
                               uint32_t offset, oct_arena *scratch, bool *out, oct_error *error)
 {
     ASSERT(offset < source->point_count);
-    point_test test = { .source = source,
-                        .offset = offset,
-                        .scratch = scratch,
-                        .status = OCT_OK,
-                        .error = error };
+    point_test test = {
+        .source = source, .offset = offset, .scratch = scratch, .status = OCT_OK, .error = error
+    };
     return run_test(program, &test, out);
 }
 
 oct_status oct_filter_matches_text(const oct_filter_program *program, oct_point_id id,
-                                   oct_str payload, oct_arena *scratch, bool *out,
-                                   oct_error *error)
+                                   oct_str payload, oct_arena *scratch, bool *out, oct_error *error)
 {
     point_test test = {
         .id = id, .text = payload, .scratch = scratch, .status = OCT_OK, .error = error

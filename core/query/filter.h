@@ -49,8 +49,7 @@ OCT_MUST_CHECK oct_status oct_filter_matches(const oct_filter_program *program,
 /* The same for a point that is in no segment: `payload` is its text. */
 OCT_MUST_CHECK oct_status oct_filter_matches_text(const oct_filter_program *program,
                                                   oct_point_id id, oct_str payload,
-                                                  oct_arena *scratch, bool *out,
-                                                  oct_error *error);
+                                                  oct_arena *scratch, bool *out, oct_error *error);
 
 /* Points of a segment, each once. */
 typedef struct oct_offsets {
@@ -65,8 +64,7 @@ typedef struct oct_offsets {
  * bits are unspecified. */
 OCT_MUST_CHECK oct_status oct_filter_collect(const oct_filter_program *program,
                                              const oct_filter_source *source, oct_arena *work,
-                                             oct_arena *scratch, uint64_t *bits,
-                                             oct_error *error);
+                                             oct_arena *scratch, uint64_t *bits, oct_error *error);
 
 /* The same points as a list, in any order, when that is cheap: one condition that an index of the
  * field answers alone, for at most `most` points, dead ones included. Else *listed is false. The

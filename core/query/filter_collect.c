@@ -119,7 +119,8 @@ static oct_status collect_step(set_collector *collector, const oct_filter_step *
     }
     sets_fill(out, collector->words, false, false);
     oct_field_collect(index, &step->condition, out.yes, out.maybe);
-    for (size_t i = 0; i < collector->words; i++) out.maybe[i] |= out.yes[i];
+    for (size_t i = 0; i < collector->words; i++)
+        out.maybe[i] |= out.yes[i];
     return OCT_OK;
 }
 
@@ -204,8 +205,10 @@ static oct_status collect_program(set_collector *collector, const oct_filter_pro
 {
     oct_status status = OCT_OK;
     TRY(sets_reserve(collector, &collector->levels[program->depth].step, error));
-    if (program->must.count == 0) sets_fill(out, collector->words, true, true);
-    else TRY(collect_step(collector, &program->must.at[0], out, error));
+    if (program->must.count == 0)
+        sets_fill(out, collector->words, true, true);
+    else
+        TRY(collect_step(collector, &program->must.at[0], out, error));
     TRY(narrow_must(collector, program, out, error));
     TRY(narrow_should(collector, program, out, error));
     TRY(narrow_min_should(collector, program, out, error));
@@ -219,7 +222,8 @@ done:
 static void keep_alive(const oct_filter_source *source, uint64_t *bits, size_t words)
 {
     if (source->alive)
-        for (size_t i = 0; i < words; i++) bits[i] &= source->alive[i];
+        for (size_t i = 0; i < words; i++)
+            bits[i] &= source->alive[i];
     unsigned used = source->point_count % 64;
     if (used) bits[words - 1] &= (UINT64_C(1) << used) - 1;
 }
@@ -244,13 +248,12 @@ done:
 }
 
 oct_status oct_filter_collect(const oct_filter_program *program, const oct_filter_source *source,
-                              oct_arena *work, oct_arena *scratch, uint64_t *bits,
-                              oct_error *error)
+                              oct_arena *work, oct_arena *scratch, uint64_t *bits, oct_error *error)
 {
     oct_status status = OCT_OK;
-    set_collector collector = {
-        .source = source, .work = work, .words = oct_bits_words(source->point_count)
-    };
+    set_collector collector = { .source = source,
+                                .work = work,
+                                .words = oct_bits_words(source->point_count) };
     two_sets all = { .yes = bits, .maybe = NULL };
     ASSERT(program->depth == 0 && work != scratch);
     if (source->point_count == 0) return OCT_OK;

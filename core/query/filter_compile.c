@@ -33,7 +33,8 @@ static oct_status sorted_order(oct_arena *arena, const void *items, uint32_t cou
     uint32_t *temp;
     TRY(oct_arena_array(arena, count, sizeof *order, &order, error));
     TRY(oct_arena_array(arena, count, sizeof *temp, &temp, error));
-    for (uint32_t i = 0; i < count; i++) order[i] = i;
+    for (uint32_t i = 0; i < count; i++)
+        order[i] = i;
     oct_sort_indices(order, temp, count, after, items);
     *out = order;
 done:
@@ -48,7 +49,8 @@ static oct_status sort_values(oct_arena *arena, oct_condition *condition, oct_er
     TRY(sorted_order(arena, condition->values, condition->value_count, scalar_after, &order,
                      error));
     TRY(oct_arena_array(arena, condition->value_count, sizeof *sorted, &sorted, error));
-    for (uint32_t i = 0; i < condition->value_count; i++) sorted[i] = condition->values[order[i]];
+    for (uint32_t i = 0; i < condition->value_count; i++)
+        sorted[i] = condition->values[order[i]];
     condition->values = sorted;
 done:
     return status;
@@ -61,15 +63,15 @@ static oct_status sort_ids(oct_arena *arena, oct_condition *condition, oct_error
     oct_point_id *sorted;
     TRY(sorted_order(arena, condition->ids, condition->id_count, id_after, &order, error));
     TRY(oct_arena_array(arena, condition->id_count, sizeof *sorted, &sorted, error));
-    for (uint32_t i = 0; i < condition->id_count; i++) sorted[i] = condition->ids[order[i]];
+    for (uint32_t i = 0; i < condition->id_count; i++)
+        sorted[i] = condition->ids[order[i]];
     condition->ids = sorted;
 done:
     return status;
 }
 
 static oct_status compile_filter(filter_compiler *compiler, const oct_filter *filter,
-                                 uint32_t depth, const oct_filter_program **out,
-                                 oct_error *error);
+                                 uint32_t depth, const oct_filter_program **out, oct_error *error);
 
 static oct_status compile_step(filter_compiler *compiler, const oct_condition *condition,
                                uint32_t depth, oct_filter_step *out, oct_error *error)
@@ -85,13 +87,16 @@ static oct_status compile_step(filter_compiler *compiler, const oct_condition *c
     case OCT_CONDITION_MATCH_EXCEPT:
         TRY(sort_values(compiler->arena, &out->condition, error));
         break;
-    case OCT_CONDITION_HAS_ID: TRY(sort_ids(compiler->arena, &out->condition, error)); break;
+    case OCT_CONDITION_HAS_ID:
+        TRY(sort_ids(compiler->arena, &out->condition, error));
+        break;
     case OCT_CONDITION_FILTER:
         TRY(compile_filter(compiler, condition->filter, depth + 1, &out->filter, error));
         break;
     case OCT_CONDITION_RANGE:
     case OCT_CONDITION_IS_EMPTY:
-    case OCT_CONDITION_IS_NULL: break;
+    case OCT_CONDITION_IS_NULL:
+        break;
     }
     if (oct_filter_step_has_field(out)) {
         TRY(oct_json_path_parse(compiler->arena, condition->key, &out->path, error));
@@ -118,8 +123,7 @@ done:
 }
 
 static oct_status compile_filter(filter_compiler *compiler, const oct_filter *filter,
-                                 uint32_t depth, const oct_filter_program **out,
-                                 oct_error *error)
+                                 uint32_t depth, const oct_filter_program **out, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_filter_program *program;
@@ -149,6 +153,6 @@ oct_status oct_filter_compile(oct_arena *arena, const oct_filter *filter,
 
 bool oct_filter_is_empty(const oct_filter_program *program)
 {
-    return program->must.count == 0 && program->should.count == 0 &&
-           program->must_not.count == 0 && program->min_should_count == 0;
+    return program->must.count == 0 && program->should.count == 0 && program->must_not.count == 0 &&
+           program->min_should_count == 0;
 }

@@ -10,8 +10,7 @@
 #include "segment/layout.h"
 
 static oct_status parse_vector_names(const oct_collection_config *config,
-                                     const oct_selector *selector, uint64_t *mask,
-                                     oct_error *error)
+                                     const oct_selector *selector, uint64_t *mask, oct_error *error)
 {
     *mask = 0;
     for (uint32_t i = 0; i < selector->key_count; i++) {

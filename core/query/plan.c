@@ -50,7 +50,7 @@ enum {
 };
 
 /* From this share of selected points on, a walk over all points finds more at equal speed. */
-#define SHARE_OF_MANY 0.15
+#define SHARE_OF_MANY         0.15
 
 #define ACORN_MAX_SELECTIVITY 0.4 /* when not given (Qdrant) */
 
@@ -93,8 +93,8 @@ oct_plan_way oct_plan_cheapest(const oct_plan_facts *facts, uint32_t ef)
 
 static bool wants_acorn(const oct_query *query, const oct_plan_facts *facts)
 {
-    double most = query->acorn.has_max_selectivity ? query->acorn.max_selectivity
-                                                   : ACORN_MAX_SELECTIVITY;
+    double most =
+        query->acorn.has_max_selectivity ? query->acorn.max_selectivity : ACORN_MAX_SELECTIVITY;
     return query->acorn.enable && facts->filtered && share_of(facts) <= most;
 }
 
@@ -107,8 +107,7 @@ bool oct_plan_is_small(const oct_collection_config *config, uint32_t v, uint32_t
 oct_plan oct_plan_search(const oct_collection_config *config, uint32_t v, const oct_query *query,
                          const oct_plan_facts *facts)
 {
-    if (config->vectors[v].kind != OCT_VECTOR_DENSE)
-        return (oct_plan){ .way = OCT_PLAN_SCAN };
+    if (config->vectors[v].kind != OCT_VECTOR_DENSE) return (oct_plan){ .way = OCT_PLAN_SCAN };
     if (!facts->has_graph) {
         bool indexed = facts->quantized || is_small(config, v, facts->selected);
         bool skip = query->indexed_only && !indexed;
@@ -119,9 +118,13 @@ oct_plan oct_plan_search(const oct_collection_config *config, uint32_t v, const 
     uint64_t ef = MAX(MIN(asked, (uint64_t)OCT_HNSW_EF_MAX), facts->wanted);
     bool small = facts->filtered && oct_plan_is_small(config, v, facts->selected);
     oct_plan plan = { .ef = (uint32_t)ef };
-    if (query->exact) plan.way = OCT_PLAN_SCAN;
-    else if (small || (hnsw.m == 0 && !facts->linked)) plan.way = scan_of(facts);
-    else if (wants_acorn(query, facts)) plan.way = OCT_PLAN_WALK_ALLOWED;
-    else plan.way = oct_plan_cheapest(facts, plan.ef);
+    if (query->exact)
+        plan.way = OCT_PLAN_SCAN;
+    else if (small || (hnsw.m == 0 && !facts->linked))
+        plan.way = scan_of(facts);
+    else if (wants_acorn(query, facts))
+        plan.way = OCT_PLAN_WALK_ALLOWED;
+    else
+        plan.way = oct_plan_cheapest(facts, plan.ef);
     return plan;
 }

@@ -32,8 +32,7 @@ OCT_MUST_CHECK oct_status oct_read_retrieve(const oct_reading *reading,
 
 /* The ids of all points that pass the filter, in id order. */
 OCT_MUST_CHECK oct_status oct_read_ids(const oct_reading *reading, const oct_filter *filter,
-                                       const oct_point_id **ids, uint32_t *count,
-                                       oct_error *error);
+                                       const oct_point_id **ids, uint32_t *count, oct_error *error);
 
 /* One stored point as slot data: id, version, present mask, vectors (concatenated as in layout.h,
  * in the arena or borrowed) and payload, at a location of the view. */

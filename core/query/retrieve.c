@@ -26,8 +26,8 @@ done:
 }
 
 /* The distinct living points among the ids, in their order. */
-static oct_status locate(const oct_reading *reading, const oct_retrieve *retrieve,
-                         oct_arena *work, oct_rank *out, oct_error *error)
+static oct_status locate(const oct_reading *reading, const oct_retrieve *retrieve, oct_arena *work,
+                         oct_rank *out, oct_error *error)
 {
     oct_status status = OCT_OK;
     const oct_view *view = reading->view;

@@ -42,10 +42,9 @@ oct_status oct_read_wanted(const oct_view *view, uint64_t limit, uint64_t offset
 
 static bool push(page_job *job, uint32_t entry, uint32_t offset)
 {
-    return oct_rank_push(job->rank,
-                         (oct_ranked){ .at = { entry, offset },
-                                       .id = oct_entry_id(&job->reading->view->entries[entry],
-                                                          offset) });
+    return oct_rank_push(
+        job->rank, (oct_ranked){ .at = { entry, offset },
+                                 .id = oct_entry_id(&job->reading->view->entries[entry], offset) });
 }
 
 /* The first offset of a sealed entry that the page may hold. */
@@ -104,8 +103,7 @@ static oct_status page_memory(page_job *job, uint32_t index, oct_error *error)
     TRY(oct_selecting_entry(&job->selecting, entry, &selection, error));
     for (uint32_t i = 0; i < entry->count && selection.count > 0; i++) {
         if (!oct_selection_has(&selection, i)) continue;
-        if (request->has_from
-            && oct_point_id_compare(oct_entry_id(entry, i), request->from) < 0)
+        if (request->has_from && oct_point_id_compare(oct_entry_id(entry, i), request->from) < 0)
             continue;
         (void)push(job, index, i); /* a refusal says nothing about the next slot */
     }

@@ -17,9 +17,8 @@ typedef struct oct_page_request {
 
 /* The first points that pass, sorted, and one more when there is one: where the next page starts.
  * BAD_INPUT, NOMEM, CORRUPT; LIMIT when the clamped limit is above OCT_LIMIT_MAX. */
-OCT_MUST_CHECK oct_status oct_read_page(const oct_reading *reading,
-                                        const oct_page_request *request, oct_rank *out,
-                                        oct_error *error);
+OCT_MUST_CHECK oct_status oct_read_page(const oct_reading *reading, const oct_page_request *request,
+                                        oct_rank *out, oct_error *error);
 
 /* min(limit + offset, living points), for all reads of ranked points. LIMIT above OCT_LIMIT_MAX. */
 OCT_MUST_CHECK oct_status oct_read_wanted(const oct_view *view, uint64_t limit, uint64_t offset,

@@ -12,6 +12,7 @@
  * asked for one point more, which needs no copy of a bitset. */
 #include <string.h>
 
+#include "base/str.h"
 #include "index/hnsw_links.h"
 #include "model/point_id.h"
 #include "model/vector.h"
@@ -21,7 +22,6 @@
 #include "query/search_job.h"
 #include "segment/layout.h"
 #include "simd/metric.h"
-#include "base/str.h"
 
 static oct_metric metric_of(const oct_search_job *job)
 {
@@ -142,10 +142,10 @@ static oct_status list_to_bits(oct_search_job *job, const oct_sealed_vector *fie
 {
     uint64_t *bits;
     size_t words = oct_bits_words(field->flat.count);
-    oct_status status =
-        oct_arena_array(&job->selecting.work, words, sizeof *bits, &bits, error);
+    oct_status status = oct_arena_array(&job->selecting.work, words, sizeof *bits, &bits, error);
     if (status != OCT_OK) return status;
-    for (uint32_t i = 0; i < selection->count; i++) oct_bits_set(bits, selection->list[i]);
+    for (uint32_t i = 0; i < selection->count; i++)
+        oct_bits_set(bits, selection->list[i]);
     *out = bits;
     return OCT_OK;
 }
@@ -222,8 +222,7 @@ static oct_status find_best(oct_search_job *job, uint32_t index, const oct_selec
                             const oct_plan *plan, oct_topk *best, oct_error *error)
 {
     oct_status status = OCT_OK;
-    const oct_sealed_vector *field =
-        &job->reading->view->entries[index].sealed->vectors[job->v];
+    const oct_sealed_vector *field = &job->reading->view->entries[index].sealed->vectors[job->v];
     if (job->vector.kind != OCT_VECTOR_DENSE)
         return oct_search_sealed_form(job, index, selection, best, error);
     oct_hnsw_query query = { .way = OCT_HNSW_SCAN,
@@ -317,8 +316,10 @@ static oct_status search_view(oct_search_job *job, oct_error *error)
         if (entry->alive_count == 0) continue;
         TRY(select_points(job, entry, &selection, error));
         if (selection.count == 0) continue;
-        if (entry->memory) search_memory(job, i, &selection);
-        else TRY(search_sealed(job, i, &selection, error));
+        if (entry->memory)
+            search_memory(job, i, &selection);
+        else
+            TRY(search_sealed(job, i, &selection, error));
     }
     (void)oct_rank_finish(&job->rank); /* the count is in the rank */
 done:
@@ -331,8 +332,7 @@ static oct_status page_view(oct_search_job *job, oct_error *error)
     const oct_query *query = job->query;
     bool overflow = query->limit > UINT64_MAX - query->offset;
     const oct_page_request page = { .filter = query->filter,
-                                    .limit = overflow ? UINT64_MAX
-                                                      : query->limit + query->offset };
+                                    .limit = overflow ? UINT64_MAX : query->limit + query->offset };
     return oct_read_page(job->reading, &page, &job->rank, error);
 }
 

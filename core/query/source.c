@@ -53,7 +53,10 @@ static oct_status source_payload(void *self, uint32_t offset, oct_str *out, oct_
     return oct_entry_payload(self, offset, out, error);
 }
 
-static oct_point_id source_id(void *self, uint32_t offset) { return oct_entry_id(self, offset); }
+static oct_point_id source_id(void *self, uint32_t offset)
+{
+    return oct_entry_id(self, offset);
+}
 
 static bool source_find(void *self, oct_point_id id, uint32_t *offset)
 {

@@ -17,8 +17,8 @@ OCT_MUST_CHECK oct_status oct_entry_payload(const oct_view_entry *entry, uint32_
                                             oct_str *out, oct_error *error);
 /* Vector v, verified, borrowed or decoded into the arena; its values are NULL when the point has
  * none. CORRUPT, NOMEM, LIMIT. */
-OCT_MUST_CHECK oct_status oct_entry_vector(const oct_view_entry *entry, uint32_t offset,
-                                           uint32_t v, oct_arena *arena, oct_named_vector *out,
+OCT_MUST_CHECK oct_status oct_entry_vector(const oct_view_entry *entry, uint32_t offset, uint32_t v,
+                                           oct_arena *arena, oct_named_vector *out,
                                            oct_error *error);
 
 /* The entry as filters see it. Borrows `entry`, which must not move. */
@@ -47,14 +47,12 @@ OCT_MUST_CHECK oct_status oct_selecting_begin(oct_selecting *selecting, const oc
 void oct_selecting_end(oct_selecting *selecting);
 
 /* Select points of an entry. What the call before gave, and all else in `work`, is dead. */
-OCT_MUST_CHECK oct_status oct_selecting_entry(oct_selecting *selecting,
-                                              const oct_view_entry *entry, oct_selection *out,
-                                              oct_error *error);
+OCT_MUST_CHECK oct_status oct_selecting_entry(oct_selecting *selecting, const oct_view_entry *entry,
+                                              oct_selection *out, oct_error *error);
 
 /* The same, as a list when there are few and it is cheap; *listed says whether. */
-OCT_MUST_CHECK oct_status oct_selecting_list(oct_selecting *selecting,
-                                             const oct_view_entry *entry, oct_selection *out,
-                                             bool *listed, oct_error *error);
+OCT_MUST_CHECK oct_status oct_selecting_list(oct_selecting *selecting, const oct_view_entry *entry,
+                                             oct_selection *out, bool *listed, oct_error *error);
 
 /* Not of a list. */
 static inline bool oct_selection_has(const oct_selection *selection, uint32_t offset)

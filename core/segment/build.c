@@ -487,7 +487,8 @@ static oct_status step_graph(oct_build *build, uint32_t v, uint64_t budget_ns, b
     oct_hnsw_sink sink = { append_section, build->writer };
     if (oct_config_quantization(build->request.config, v))
         TRY(oct_hnsw_write_bare(graph, &sink, error));
-    else TRY(oct_hnsw_write(graph, &sink, error));
+    else
+        TRY(oct_hnsw_write(graph, &sink, error));
 done:
     oct_hnsw_destroy(graph);
     if (*done || status != OCT_OK) free_graph(build, v);

@@ -37,7 +37,8 @@ oct_status oct_segment_links_init(oct_segment_links *links, const oct_host *host
     links->indexes = oct_new_zeroed(host->alloc, field_count * sizeof *links->indexes);
     if (!links->indexes) return oct_fail_nomem(error, "payload indexes");
     links->field_count = field_count;
-    for (uint32_t f = 0; f < field_count; f++) oct_buf_init(&links->indexes[f], host->alloc, 0);
+    for (uint32_t f = 0; f < field_count; f++)
+        oct_buf_init(&links->indexes[f], host->alloc, 0);
     return OCT_OK;
 }
 
@@ -106,8 +107,8 @@ done:
 /* ---- building ------------------------------------------------------------------------- */
 
 oct_status oct_segment_links_begin(oct_segment_links *links, const oct_collection_config *config,
-                                   uint32_t v, const oct_field_config *fields,
-                                   const oct_flat *flat, oct_error *error)
+                                   uint32_t v, const oct_field_config *fields, const oct_flat *flat,
+                                   oct_error *error)
 {
     oct_status status = OCT_OK;
     uint64_t m = 0;
@@ -120,19 +121,21 @@ oct_status oct_segment_links_begin(oct_segment_links *links, const oct_collectio
         m = own; /* the same for all fields that have any */
         TRY(add_blocks(links, &links->indexes[f], flat->count, limits, error));
     }
-    const oct_hnsw_params params = {
-        .m = (uint32_t)MIN(MAX(m, OCT_HNSW_M_MIN), OCT_HNSW_M_MAX),
-        .ef_construct = (uint32_t)MIN(hnsw.ef_construct, OCT_HNSW_EF_MAX),
-        .seed = LINKS_SEED,
-        .codes = true
-    };
+    const oct_hnsw_params params = { .m = (uint32_t)MIN(MAX(m, OCT_HNSW_M_MIN), OCT_HNSW_M_MAX),
+                                     .ef_construct =
+                                         (uint32_t)MIN(hnsw.ef_construct, OCT_HNSW_EF_MAX),
+                                     .seed = LINKS_SEED,
+                                     .codes = true };
     TRY(oct_hnsw_links_create(links->host, flat, &params, links->blocks, links->block_count,
                               &links->builder, error));
 done:
     return status;
 }
 
-bool oct_segment_links_begun(const oct_segment_links *links) { return links->builder != NULL; }
+bool oct_segment_links_begun(const oct_segment_links *links)
+{
+    return links->builder != NULL;
+}
 
 oct_status oct_segment_links_step(oct_segment_links *links, uint64_t budget_ns,
                                   const oct_hnsw_sink *sink, bool *done, oct_error *error)
@@ -155,7 +158,8 @@ void oct_segment_links_deinit(oct_segment_links *links)
     oct_hnsw_links_destroy(links->builder);
     forget_blocks(links);
     oct_free(alloc, links->blocks, links->block_capacity * sizeof *links->blocks);
-    for (uint32_t f = 0; f < links->field_count; f++) oct_buf_deinit(&links->indexes[f]);
+    for (uint32_t f = 0; f < links->field_count; f++)
+        oct_buf_deinit(&links->indexes[f]);
     oct_free(alloc, links->indexes, links->field_count * sizeof *links->indexes);
     *links = (oct_segment_links){ .host = NULL };
 }

@@ -88,8 +88,7 @@ oct_status oct_memory_stage(oct_memory_segment *segment, const oct_slot *point, 
     if (!*chunk) return oct_fail_nomem(error, "points");
 
     const oct_collection_config *config = segment->config;
-    size_t words =
-        oct_layout_words(config, point->present, point->vectors, config->vector_count);
+    size_t words = oct_layout_words(config, point->present, point->vectors, config->vector_count);
     float *vectors = oct_arena_push(&segment->arena, words * sizeof(float));
     if (!vectors) TRY(oct_fail_nomem(error, "a point's vectors"));
     if (words) memcpy(vectors, point->vectors, words * sizeof(float));

@@ -307,8 +307,10 @@ static oct_status load_rows(oct_sealed *segment, uint32_t v, oct_error *error)
     TRY(oct_container_load_lazy(segment->container, OCT_SECTION_VECTORS, v, &at, &bytes, error));
     if (bytes / row_bytes != rows || bytes % row_bytes)
         return corrupt(segment, "a vector section has the wrong size", error);
-    if (vector->flat.datatype == OCT_DATATYPE_FLOAT32) vector->flat.rows = at;
-    else vector->flat.compact = at;
+    if (vector->flat.datatype == OCT_DATATYPE_FLOAT32)
+        vector->flat.rows = at;
+    else
+        vector->flat.compact = at;
 done:
     return status;
 }

@@ -16,8 +16,8 @@
 #include "index/flat.h"
 #include "index/hnsw.h"
 #include "index/multi.h"
-#include "index/sparse.h"
 #include "index/quant.h"
+#include "index/sparse.h"
 #include "octant/host.h"
 #include "octant/types.h"
 #include "store/container.h"
@@ -44,8 +44,8 @@ typedef struct oct_sealed_vector {
     oct_vector_params params; /* name (into the meta section), form, size, metric, datatype */
     oct_flat flat; /* flat.quant is `quant`. Multivectors: rows of all points, but count and present
                     * are of points; sparse vectors: only count and present */
-    oct_quant *quant; /* NULL: not quantized */
-    oct_hnsw *graph; /* NULL: search it exactly */
+    oct_quant *quant;       /* NULL: not quantized */
+    oct_hnsw *graph;        /* NULL: search it exactly */
     const uint64_t *ends;   /* multi: [count] rows; sparse: [count] values */
     const uint32_t *values; /* sparse: per point its dimensions, then its values (f32) */
     uint32_t filled;        /* sparse: points that have a value */
@@ -111,8 +111,8 @@ OCT_MUST_CHECK oct_status oct_sealed_payload(const oct_sealed *segment, uint32_t
 /* Vector v of a point, verified; its values are NULL when it has none. Borrowed from the file, or
  * decoded into the arena where the datatype is not float32. CORRUPT, NOMEM, LIMIT. */
 OCT_MUST_CHECK oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset,
-                                               uint32_t v, oct_arena *arena,
-                                               oct_named_vector *out, oct_error *error);
+                                               uint32_t v, oct_arena *arena, oct_named_vector *out,
+                                               oct_error *error);
 
 /* ---- the open payload indexes of a segment, for one schema --------------------------- */
 

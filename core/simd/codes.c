@@ -78,7 +78,8 @@ static void count_magnitudes(const sample *of, uint32_t shift, uint32_t prefix,
 static uint32_t find_bucket(const uint64_t counts[256], uint64_t *rank)
 {
     uint32_t bucket = 0;
-    while (bucket < 255 && *rank >= counts[bucket]) *rank -= counts[bucket++];
+    while (bucket < 255 && *rank >= counts[bucket])
+        *rank -= counts[bucket++];
     return bucket;
 }
 

@@ -45,15 +45,24 @@ uint32_t oct_cpu_features(void)
 
 #elif defined(__aarch64__)
 
-uint32_t oct_cpu_features(void) { return OCT_CPU_NEON; }
+uint32_t oct_cpu_features(void)
+{
+    return OCT_CPU_NEON;
+}
 
 #elif defined(__wasm_simd128__)
 
-uint32_t oct_cpu_features(void) { return OCT_CPU_WASM128; }
+uint32_t oct_cpu_features(void)
+{
+    return OCT_CPU_WASM128;
+}
 
 #else
 
-uint32_t oct_cpu_features(void) { return 0; }
+uint32_t oct_cpu_features(void)
+{
+    return 0;
+}
 
 #endif
 

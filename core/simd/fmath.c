@@ -36,18 +36,18 @@ typedef struct pair { /* the unevaluated sum hi + lo, |lo| <= ulp(hi) / 2 */
     double hi, lo;
 } pair;
 
-#define QUIET_NAN UINT64_C(0x7ff8000000000000)
+#define QUIET_NAN     UINT64_C(0x7ff8000000000000)
 #define INFINITY_BITS UINT64_C(0x7ff0000000000000)
 #define FRACTION_BITS UINT64_C(0x000fffffffffffff)
-#define ONE_BITS UINT64_C(0x3ff0000000000000)
-#define SIGN_BIT (UINT64_C(1) << 63)
+#define ONE_BITS      UINT64_C(0x3ff0000000000000)
+#define SIGN_BIT      (UINT64_C(1) << 63)
 
 /* log 2 = LN2_HI + LN2_LO; LN2_HI has 42 bits, so k * LN2_HI is exact for |k| < 2^11. */
-#define LN2_HI 0x1.62e42fefa3800p-1
-#define LN2_LO 0x1.ef35793c76730p-45
+#define LN2_HI      0x1.62e42fefa3800p-1
+#define LN2_LO      0x1.ef35793c76730p-45
 #define INVERSE_LN2 0x1.71547652b82fep+0
-#define SQRT2 0x1.6a09e667f3bcdp+0
-#define PI_4 0x1.921fb54442d18p-1
+#define SQRT2       0x1.6a09e667f3bcdp+0
+#define PI_4        0x1.921fb54442d18p-1
 
 static const pair THIRD = { 0x1.5555555555555p-2, 0x1.5555555555555p-56 };
 static const pair FIFTH = { 0x1.999999999999ap-3, -0x1.999999999999ap-57 };
@@ -68,10 +68,22 @@ static double from_bits(uint64_t bits)
     return x;
 }
 
-static bool is_nan(double x) { return x != x; }
-static bool is_infinite(double x) { return (bits_of(x) & ~SIGN_BIT) == INFINITY_BITS; }
-static double absolute(double x) { return from_bits(bits_of(x) & ~SIGN_BIT); }
-static bool is_negative(double x) { return bits_of(x) >> 63; }
+static bool is_nan(double x)
+{
+    return x != x;
+}
+static bool is_infinite(double x)
+{
+    return (bits_of(x) & ~SIGN_BIT) == INFINITY_BITS;
+}
+static double absolute(double x)
+{
+    return from_bits(bits_of(x) & ~SIGN_BIT);
+}
+static bool is_negative(double x)
+{
+    return bits_of(x) >> 63;
+}
 
 /* ---- pairs ------------------------------------------------------------------------------ */
 
@@ -126,7 +138,8 @@ static pair pair_divide(double a, pair b)
 static double polynomial(double x, const double *c, int count)
 {
     double value = c[count - 1];
-    for (int i = count - 2; i >= 0; i--) value = value * x + c[i];
+    for (int i = count - 2; i >= 0; i--)
+        value = value * x + c[i];
     return value;
 }
 
@@ -192,10 +205,10 @@ static double scale(double y, int k)
 /* e^(x.hi + x.lo) for any finite x. */
 static double exp_pair(pair x)
 {
-    static const double series[] = { 1.0 / 2,         1.0 / 6,          1.0 / 24,
-                                     1.0 / 120,       1.0 / 720,        1.0 / 5040,
-                                     1.0 / 40320,     1.0 / 362880,     1.0 / 3628800,
-                                     1.0 / 39916800,  1.0 / 479001600,  1.0 / 6227020800,
+    static const double series[] = { 1.0 / 2,          1.0 / 6,         1.0 / 24,
+                                     1.0 / 120,        1.0 / 720,       1.0 / 5040,
+                                     1.0 / 40320,      1.0 / 362880,    1.0 / 3628800,
+                                     1.0 / 39916800,   1.0 / 479001600, 1.0 / 6227020800,
                                      1.0 / 87178291200 };
     if (x.hi > 710) return from_bits(INFINITY_BITS);
     if (x.hi < -746) return 0;
@@ -318,9 +331,10 @@ static unsigned reduce(double x, pair *rest)
 /* Sine and cosine of r.hi + r.lo, |r| <= pi/4. */
 static double sin_reduced(pair r)
 {
-    static const double series[] = { -1.0 / 6,        1.0 / 120,        -1.0 / 5040,
-                                     1.0 / 362880,    -1.0 / 39916800,  1.0 / 6227020800,
-                                     -1.0 / 1307674368000, 1.0 / 355687428096000 };
+    static const double series[] = {
+        -1.0 / 6,        1.0 / 120,        -1.0 / 5040,          1.0 / 362880,
+        -1.0 / 39916800, 1.0 / 6227020800, -1.0 / 1307674368000, 1.0 / 355687428096000
+    };
     double z = r.hi * r.hi;
     double cubic = r.hi * z * polynomial(z, series, (int)ARRAY_COUNT(series));
     return r.hi + (cubic + r.lo * (1 - z / 2));
@@ -328,9 +342,10 @@ static double sin_reduced(pair r)
 
 static double cos_reduced(pair r)
 {
-    static const double series[] = { 1.0 / 24,         -1.0 / 720,          1.0 / 40320,
-                                     -1.0 / 3628800,   1.0 / 479001600,     -1.0 / 87178291200,
-                                     1.0 / 20922789888000, -1.0 / 6402373705728000 };
+    static const double series[] = {
+        1.0 / 24,        -1.0 / 720,         1.0 / 40320,          -1.0 / 3628800,
+        1.0 / 479001600, -1.0 / 87178291200, 1.0 / 20922789888000, -1.0 / 6402373705728000
+    };
     double z = r.hi * r.hi;
     pair head = sum_ordered(1, -z / 2);
     double quartic = z * z * polynomial(z, series, (int)ARRAY_COUNT(series));

@@ -33,7 +33,7 @@
 #include "simd/kernels.h"
 
 #define VEC_PASTE_(name, isa) name##_##isa
-#define VEC_PASTE(name, isa) VEC_PASTE_(name, isa)
+#define VEC_PASTE(name, isa)  VEC_PASTE_(name, isa)
 
 enum { LANES = 32, SUMS = LANES / VF_LANES, INT_SUMS = 2 };
 
@@ -59,11 +59,13 @@ INLINE vf fold_sums(const vf sums[SUMS])
 {
     vf half[SUMS];
     UNROLL
-    for (size_t j = 0; j < SUMS; j++) half[j] = sums[j];
+    for (size_t j = 0; j < SUMS; j++)
+        half[j] = sums[j];
     UNROLL
     for (size_t w = SUMS / 2; w > 0; w /= 2) {
         UNROLL
-        for (size_t j = 0; j < w; j++) half[j] = vf_add(half[j], half[j + w]);
+        for (size_t j = 0; j < w; j++)
+            half[j] = vf_add(half[j], half[j + w]);
     }
     return half[0];
 }
@@ -87,9 +89,12 @@ static __attribute__((noinline)) vf add_rest(operation what, vf sums[SUMS], cons
                                              const float *b, size_t count)
 {
     switch (what) {
-    case DOT: return add_last(DOT, sums, a, b, count);
-    case L2: return add_last(L2, sums, a, b, count);
-    default: return add_last(L1, sums, a, b, count);
+    case DOT:
+        return add_last(DOT, sums, a, b, count);
+    case L2:
+        return add_last(L2, sums, a, b, count);
+    default:
+        return add_last(L1, sums, a, b, count);
     }
 }
 
@@ -101,7 +106,8 @@ INLINE void sum_blocks(operation what, size_t rows, const float *a, const float 
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         UNROLL
-        for (size_t j = 0; j < SUMS; j++) sums[r][j] = vf_zero();
+        for (size_t j = 0; j < SUMS; j++)
+            sums[r][j] = vf_zero();
     }
     for (size_t i = 0; i < whole; i += LANES) {
         UNROLL
@@ -129,7 +135,8 @@ INLINE float one(operation what, const float *a, const float *b, size_t n)
     if (whole == n) return vf_fold(fold_sums(sums[0]));
     vf stored[SUMS];
     UNROLL
-    for (size_t j = 0; j < SUMS; j++) stored[j] = sums[0][j];
+    for (size_t j = 0; j < SUMS; j++)
+        stored[j] = sums[0][j];
     return finish(what, stored, a + whole, b + whole, n - whole);
 }
 
@@ -147,16 +154,26 @@ INLINE void four(operation what, const float *a, const float *const b[4], size_t
             folded[first + r] = fold_sums(sums[r]);
             if (whole == n) continue;
             UNROLL
-            for (size_t j = 0; j < SUMS; j++) stored[j] = sums[r][j];
+            for (size_t j = 0; j < SUMS; j++)
+                stored[j] = sums[r][j];
             folded[first + r] = add_rest(what, stored, a + whole, b[first + r] + whole, n - whole);
         }
     }
     vf_fold_x4(folded, out);
 }
 
-static float dot_f32(const float *a, const float *b, size_t n) { return one(DOT, a, b, n); }
-static float l2_f32(const float *a, const float *b, size_t n) { return one(L2, a, b, n); }
-static float l1_f32(const float *a, const float *b, size_t n) { return one(L1, a, b, n); }
+static float dot_f32(const float *a, const float *b, size_t n)
+{
+    return one(DOT, a, b, n);
+}
+static float l2_f32(const float *a, const float *b, size_t n)
+{
+    return one(L2, a, b, n);
+}
+static float l1_f32(const float *a, const float *b, size_t n)
+{
+    return one(L1, a, b, n);
+}
 
 static void dot_f32_x4(const float *a, const float *const b[4], size_t n, float out[4])
 {
@@ -180,7 +197,8 @@ static int32_t dot_u7i8(const uint8_t *a, const int8_t *b, size_t n)
 {
     vi sums[INT_SUMS];
     UNROLL
-    for (size_t j = 0; j < INT_SUMS; j++) sums[j] = vi_zero();
+    for (size_t j = 0; j < INT_SUMS; j++)
+        sums[j] = vi_zero();
     for (size_t block = n / (INT_SUMS * VI_BYTES); block > 0; block--) {
         UNROLL
         for (size_t j = 0; j < INT_SUMS; j++)
@@ -189,9 +207,11 @@ static int32_t dot_u7i8(const uint8_t *a, const int8_t *b, size_t n)
         b += INT_SUMS * VI_BYTES;
     }
     size_t i = 0, rest = n % (INT_SUMS * VI_BYTES);
-    for (; i + VI_BYTES <= rest; i += VI_BYTES) sums[0] = vi_dot(sums[0], a + i, b + i);
+    for (; i + VI_BYTES <= rest; i += VI_BYTES)
+        sums[0] = vi_dot(sums[0], a + i, b + i);
     int32_t sum = vi_sum(vi_add(sums[0], sums[1]));
-    for (; i < rest; i++) sum += a[i] * b[i];
+    for (; i < rest; i++)
+        sum += a[i] * b[i];
     return sum;
 }
 
@@ -211,14 +231,15 @@ static void dot_u7i8_x4(const uint8_t *a, const int8_t *const b[4], size_t n, in
     out[2] = vi_sum(s2);
     out[3] = vi_sum(s3);
     for (; i < n; i++) {
-        for (size_t r = 0; r < 4; r++) out[r] += a[i] * b[r][i];
+        for (size_t r = 0; r < 4; r++)
+            out[r] += a[i] * b[r][i];
     }
 }
 
 #include "simd/kernels_codes.inc.h"
 
 #define VEC_TEXT_(isa) #isa
-#define VEC_TEXT(isa) VEC_TEXT_(isa)
+#define VEC_TEXT(isa)  VEC_TEXT_(isa)
 
 /* Declared here because only dispatch.c, which lists the tables of its target, names it. */
 extern const oct_kernels VEC_PASTE(oct_kernels, VEC_ISA);

@@ -18,7 +18,8 @@ static int32_t l1_u8(const uint8_t *a, const uint8_t *b, size_t n)
 {
     vi sum = vi_zero();
     size_t i = 0;
-    for (; i + VI_BYTES <= n; i += VI_BYTES) sum = vi_l1(sum, vb_load(a + i), vb_load(b + i));
+    for (; i + VI_BYTES <= n; i += VI_BYTES)
+        sum = vi_l1(sum, vb_load(a + i), vb_load(b + i));
     if (i < n) sum = vi_l1(sum, vb_load_part(a + i, n - i), vb_load_part(b + i, n - i));
     return vi_sum(sum);
 }

@@ -29,9 +29,12 @@ void oct_metric_similarity_x4(const oct_kernels *kernels, oct_metric metric, con
         kernels->dot_f32_x4(a, b, n, out);
         return;
     }
-    if (metric == OCT_METRIC_EUCLID) kernels->l2_f32_x4(a, b, n, out);
-    else kernels->l1_f32_x4(a, b, n, out);
-    for (int i = 0; i < 4; i++) out[i] = 0.0f - out[i];
+    if (metric == OCT_METRIC_EUCLID)
+        kernels->l2_f32_x4(a, b, n, out);
+    else
+        kernels->l1_f32_x4(a, b, n, out);
+    for (int i = 0; i < 4; i++)
+        out[i] = 0.0f - out[i];
 }
 
 float oct_metric_score(oct_metric metric, float similarity)
@@ -61,8 +64,10 @@ static float neighbour(float value, int32_t steps)
 static float smallest_sum(float distance)
 {
     float sum = distance * distance;
-    while (sum > 0.0f && sqrtf(sum) >= distance) sum = neighbour(sum, -1);
-    while (sqrtf(sum) < distance) sum = neighbour(sum, 1);
+    while (sum > 0.0f && sqrtf(sum) >= distance)
+        sum = neighbour(sum, -1);
+    while (sqrtf(sum) < distance)
+        sum = neighbour(sum, 1);
     return sum;
 }
 
@@ -80,7 +85,8 @@ void oct_metric_preprocess(const oct_kernels *kernels, oct_metric metric, float 
     float length2 = kernels->dot_f32(vector, vector, n);
     if (length2 < FLT_EPSILON || fabsf(length2 - 1.0f) <= LENGTH_TOLERANCE) return;
     float length = sqrtf(length2);
-    for (size_t i = 0; i < n; i++) vector[i] /= length;
+    for (size_t i = 0; i < n; i++)
+        vector[i] /= length;
 }
 
 bool oct_metric_query_differs(const oct_vector_params *params)

@@ -16,8 +16,14 @@ enum { VF_LANES = 8, VF_ROWS = 2, VI_BYTES = 32 }; /* 2 rows * 4 sums leave 8 re
 typedef __m256 vf;
 typedef __m256i vi;
 
-static inline vf vf_zero(void) { return _mm256_setzero_ps(); }
-static inline vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline vf vf_zero(void)
+{
+    return _mm256_setzero_ps();
+}
+static inline vf vf_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
 /* gcc would rather load twice than keep: the empty instruction hides where the value came from.
  * Worth a tenth of dot_f32_x4. */
 static inline vf vf_load_once(const float *p)
@@ -31,10 +37,22 @@ static inline vf vf_load_part(const float *p, size_t count)
     __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), lane));
 }
-static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
-static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
-static inline vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
-static inline vf vf_abs(vf v) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v); }
+static inline vf vf_add(vf a, vf b)
+{
+    return _mm256_add_ps(a, b);
+}
+static inline vf vf_sub(vf a, vf b)
+{
+    return _mm256_sub_ps(a, b);
+}
+static inline vf vf_mul(vf a, vf b)
+{
+    return _mm256_mul_ps(a, b);
+}
+static inline vf vf_abs(vf v)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v);
+}
 static inline float vf_fold(vf v)
 {
     __m128 w = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -58,8 +76,14 @@ static inline void vf_fold_x4(const vf v[4], float out[4])
     _mm_storeu_ps(out, _mm_max_ps(low, _mm_set1_ps(-INFINITY)));
 }
 
-static inline vi vi_zero(void) { return _mm256_setzero_si256(); }
-static inline vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
+static inline vi vi_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+static inline vi vi_add(vi a, vi b)
+{
+    return _mm256_add_epi32(a, b);
+}
 static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
 {
     __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)a);
@@ -100,7 +124,10 @@ static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t ta
     __m256i pairs = _mm256_maddubs_epi16(a, _mm256_shuffle_epi8(first, index));
     return vi_add(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-static inline vi vi_l1(vi sum, vb a, vb b) { return vi_add(sum, _mm256_sad_epu8(a, b)); }
+static inline vi vi_l1(vi sum, vb a, vb b)
+{
+    return vi_add(sum, _mm256_sad_epu8(a, b));
+}
 static inline vi vi_hamming(vi sum, vb a, vb b)
 {
     static const int8_t bits[16] = { 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4 };

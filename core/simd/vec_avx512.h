@@ -15,8 +15,14 @@ enum { VF_LANES = 16, VF_ROWS = 4, VI_BYTES = 64 };
 typedef __m512 vf;
 typedef __m512i vi;
 
-static inline vf vf_zero(void) { return _mm512_setzero_ps(); }
-static inline vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline vf vf_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+static inline vf vf_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
 /* gcc would rather load twice than keep: the empty instruction hides where the value came from.
  * Worth a tenth of dot_f32_x4. */
 static inline vf vf_load_once(const float *p)
@@ -29,10 +35,22 @@ static inline vf vf_load_part(const float *p, size_t count)
 {
     return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1u), p);
 }
-static inline vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
-static inline vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
-static inline vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
-static inline vf vf_abs(vf v) { return _mm512_abs_ps(v); }
+static inline vf vf_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+static inline vf vf_sub(vf a, vf b)
+{
+    return _mm512_sub_ps(a, b);
+}
+static inline vf vf_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+static inline vf vf_abs(vf v)
+{
+    return _mm512_abs_ps(v);
+}
 static inline float vf_fold(vf v)
 {
     __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
@@ -56,18 +74,30 @@ static inline void vf_fold_x4(const vf v[4], float out[4])
     _mm_storeu_ps(out, _mm_max_ps(w, _mm_set1_ps(-INFINITY)));
 }
 
-static inline vi vi_zero(void) { return _mm512_setzero_si512(); }
-static inline vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
+static inline vi vi_zero(void)
+{
+    return _mm512_setzero_si512();
+}
+static inline vi vi_add(vi a, vi b)
+{
+    return _mm512_add_epi32(a, b);
+}
 static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
 {
     return _mm512_dpbusd_epi32(sum, _mm512_loadu_si512(a), _mm512_loadu_si512(b));
 }
-static inline int32_t vi_sum(vi v) { return _mm512_reduce_add_epi32(v); }
+static inline int32_t vi_sum(vi v)
+{
+    return _mm512_reduce_add_epi32(v);
+}
 
 /* Bytes and packed codes (kernels_codes.inc.h). Bits are counted by shuffling a table of nibbles:
  * VPOPCNTDQ is missing on the first CPUs with VNNI, and rows are waited for anyway. */
 typedef __m512i vb;
-static inline vb vb_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
+static inline vb vb_load(const uint8_t *p)
+{
+    return _mm512_loadu_si512(p);
+}
 static inline vb vb_load_part(const uint8_t *p, size_t count)
 {
     return _mm512_maskz_loadu_epi8((UINT64_C(1) << count) - 1, p);
@@ -86,7 +116,10 @@ static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t ta
     (void)table; /* it is in `first` */
     return _mm512_dpbusd_epi32(sum, a, _mm512_shuffle_epi8(first, index));
 }
-static inline vi vi_l1(vi sum, vb a, vb b) { return vi_add(sum, _mm512_sad_epu8(a, b)); }
+static inline vi vi_l1(vi sum, vb a, vb b)
+{
+    return vi_add(sum, _mm512_sad_epu8(a, b));
+}
 static inline vi vi_hamming(vi sum, vb a, vb b)
 {
     static const int8_t bits[16] = { 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4 };

@@ -16,19 +16,40 @@ enum { VF_LANES = 4, VF_ROWS = 2, VI_BYTES = 16 }; /* 2 rows * 8 sums of the 32 
 typedef float32x4_t vf;
 typedef int32x4_t vi;
 
-static inline vf vf_zero(void) { return vdupq_n_f32(0.0f); }
-static inline vf vf_load(const float *p) { return vld1q_f32(p); }
-static inline vf vf_load_once(const float *p) { return vf_load(p); }
+static inline vf vf_zero(void)
+{
+    return vdupq_n_f32(0.0f);
+}
+static inline vf vf_load(const float *p)
+{
+    return vld1q_f32(p);
+}
+static inline vf vf_load_once(const float *p)
+{
+    return vf_load(p);
+}
 static inline vf vf_load_part(const float *p, size_t count)
 {
     if (count == 1) return vld1q_lane_f32(p, vf_zero(), 0);
     vf pair = vcombine_f32(vld1_f32(p), vdup_n_f32(0.0f));
     return count == 2 ? pair : vld1q_lane_f32(p + 2, pair, 2);
 }
-static inline vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
-static inline vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
-static inline vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
-static inline vf vf_abs(vf v) { return vabsq_f32(v); }
+static inline vf vf_add(vf a, vf b)
+{
+    return vaddq_f32(a, b);
+}
+static inline vf vf_sub(vf a, vf b)
+{
+    return vsubq_f32(a, b);
+}
+static inline vf vf_mul(vf a, vf b)
+{
+    return vmulq_f32(a, b);
+}
+static inline vf vf_abs(vf v)
+{
+    return vabsq_f32(v);
+}
 static inline float vf_fold(vf v)
 {
     float32x2_t pair = vadd_f32(vget_low_f32(v), vget_high_f32(v));
@@ -44,8 +65,14 @@ static inline void vf_fold_x4(const vf v[4], float out[4])
     vst1q_f32(out, vmaxnmq_f32(vpaddq_f32(p, q), vdupq_n_f32(-INFINITY))); /* the number of two */
 }
 
-static inline vi vi_zero(void) { return vdupq_n_s32(0); }
-static inline vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
+static inline vi vi_zero(void)
+{
+    return vdupq_n_s32(0);
+}
+static inline vi vi_add(vi a, vi b)
+{
+    return vaddq_s32(a, b);
+}
 static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
 {
     int8x16_t x = vreinterpretq_s8_u8(vld1q_u8(a));
@@ -53,11 +80,17 @@ static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
     int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(y));
     return vpadalq_s16(sum, vmlal_s8(low, vget_high_s8(x), vget_high_s8(y)));
 }
-static inline int32_t vi_sum(vi v) { return vaddvq_s32(v); }
+static inline int32_t vi_sum(vi v)
+{
+    return vaddvq_s32(v);
+}
 
 /* Bytes and packed codes (kernels_codes.inc.h). */
 typedef uint8x16_t vb;
-static inline vb vb_load(const uint8_t *p) { return vld1q_u8(p); }
+static inline vb vb_load(const uint8_t *p)
+{
+    return vld1q_u8(p);
+}
 static inline vb vb_load_part(const uint8_t *p, size_t count)
 {
     return count ? vld1q_u8(p) : vdupq_n_u8(0);
@@ -82,7 +115,10 @@ static inline vi vi_add_bytes(vi sum, uint8x16_t v)
 {
     return vi_add(sum, vreinterpretq_s32_u32(vpaddlq_u16(vpaddlq_u8(v))));
 }
-static inline vi vi_l1(vi sum, vb a, vb b) { return vi_add_bytes(sum, vabdq_u8(a, b)); }
+static inline vi vi_l1(vi sum, vb a, vb b)
+{
+    return vi_add_bytes(sum, vabdq_u8(a, b));
+}
 static inline vi vi_hamming(vi sum, vb a, vb b)
 {
     return vi_add_bytes(sum, vcntq_u8(veorq_u8(a, b)));

@@ -15,19 +15,40 @@ enum { VF_LANES = 4, VF_ROWS = 1, VI_BYTES = 16 };
 typedef __m128 vf;
 typedef __m128i vi;
 
-static inline vf vf_zero(void) { return _mm_setzero_ps(); }
-static inline vf vf_load(const float *p) { return _mm_loadu_ps(p); }
-static inline vf vf_load_once(const float *p) { return vf_load(p); }
+static inline vf vf_zero(void)
+{
+    return _mm_setzero_ps();
+}
+static inline vf vf_load(const float *p)
+{
+    return _mm_loadu_ps(p);
+}
+static inline vf vf_load_once(const float *p)
+{
+    return vf_load(p);
+}
 static inline vf vf_load_part(const float *p, size_t count)
 {
     if (count == 1) return _mm_load_ss(p);
     vf pair = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)(const void *)p));
     return count == 2 ? pair : _mm_movelh_ps(pair, _mm_load_ss(p + 2));
 }
-static inline vf vf_add(vf a, vf b) { return _mm_add_ps(a, b); }
-static inline vf vf_sub(vf a, vf b) { return _mm_sub_ps(a, b); }
-static inline vf vf_mul(vf a, vf b) { return _mm_mul_ps(a, b); }
-static inline vf vf_abs(vf v) { return _mm_andnot_ps(_mm_set1_ps(-0.0f), v); }
+static inline vf vf_add(vf a, vf b)
+{
+    return _mm_add_ps(a, b);
+}
+static inline vf vf_sub(vf a, vf b)
+{
+    return _mm_sub_ps(a, b);
+}
+static inline vf vf_mul(vf a, vf b)
+{
+    return _mm_mul_ps(a, b);
+}
+static inline vf vf_abs(vf v)
+{
+    return _mm_andnot_ps(_mm_set1_ps(-0.0f), v);
+}
 static inline float vf_fold(vf v)
 {
     v = _mm_add_ps(v, _mm_movehl_ps(v, v));
@@ -42,8 +63,14 @@ static inline void vf_fold_x4(const vf v[4], float out[4])
     _mm_storeu_ps(out, _mm_max_ps(p, _mm_set1_ps(-INFINITY)));
 }
 
-static inline vi vi_zero(void) { return _mm_setzero_si128(); }
-static inline vi vi_add(vi a, vi b) { return _mm_add_epi32(a, b); }
+static inline vi vi_zero(void)
+{
+    return _mm_setzero_si128();
+}
+static inline vi vi_add(vi a, vi b)
+{
+    return _mm_add_epi32(a, b);
+}
 static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
 {
     __m128i x = _mm_loadu_si128((const __m128i *)(const void *)a);
@@ -85,10 +112,14 @@ static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t ta
     (void)first;
     _mm_storeu_si128((__m128i *)(void *)places, index);
     _mm_storeu_si128((__m128i *)(void *)bytes, a);
-    for (int i = 0; i < 16; i++) values[i] = table[places[i]];
+    for (int i = 0; i < 16; i++)
+        values[i] = table[places[i]];
     return vi_dot(sum, bytes, values);
 }
-static inline vi vi_l1(vi sum, vb a, vb b) { return vi_add(sum, _mm_sad_epu8(a, b)); }
+static inline vi vi_l1(vi sum, vb a, vb b)
+{
+    return vi_add(sum, _mm_sad_epu8(a, b));
+}
 static inline vi vi_hamming(vi sum, vb a, vb b)
 {
     const __m128i ones = _mm_set1_epi8(0x55), pairs = _mm_set1_epi8(0x33);

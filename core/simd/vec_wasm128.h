@@ -15,19 +15,40 @@ enum { VF_LANES = 4, VF_ROWS = 1, VI_BYTES = 16 };
 typedef v128_t vf;
 typedef v128_t vi;
 
-static inline vf vf_zero(void) { return wasm_f32x4_const_splat(0.0f); }
-static inline vf vf_load(const float *p) { return wasm_v128_load(p); }
-static inline vf vf_load_once(const float *p) { return vf_load(p); }
+static inline vf vf_zero(void)
+{
+    return wasm_f32x4_const_splat(0.0f);
+}
+static inline vf vf_load(const float *p)
+{
+    return wasm_v128_load(p);
+}
+static inline vf vf_load_once(const float *p)
+{
+    return vf_load(p);
+}
 static inline vf vf_load_part(const float *p, size_t count)
 {
     if (count == 1) return wasm_v128_load32_zero(p);
     vf pair = wasm_v128_load64_zero(p);
     return count == 2 ? pair : wasm_v128_load32_lane(p + 2, pair, 2);
 }
-static inline vf vf_add(vf a, vf b) { return wasm_f32x4_add(a, b); }
-static inline vf vf_sub(vf a, vf b) { return wasm_f32x4_sub(a, b); }
-static inline vf vf_mul(vf a, vf b) { return wasm_f32x4_mul(a, b); }
-static inline vf vf_abs(vf v) { return wasm_f32x4_abs(v); }
+static inline vf vf_add(vf a, vf b)
+{
+    return wasm_f32x4_add(a, b);
+}
+static inline vf vf_sub(vf a, vf b)
+{
+    return wasm_f32x4_sub(a, b);
+}
+static inline vf vf_mul(vf a, vf b)
+{
+    return wasm_f32x4_mul(a, b);
+}
+static inline vf vf_abs(vf v)
+{
+    return wasm_f32x4_abs(v);
+}
 static inline float vf_fold(vf v)
 {
     v = wasm_f32x4_add(v, wasm_i32x4_shuffle(v, v, 2, 3, 0, 1));
@@ -47,8 +68,14 @@ static inline void vf_fold_x4(const vf v[4], float out[4])
     wasm_v128_store(out, wasm_f32x4_pmax(wasm_f32x4_const_splat(-INFINITY), p));
 }
 
-static inline vi vi_zero(void) { return wasm_i32x4_const_splat(0); }
-static inline vi vi_add(vi a, vi b) { return wasm_i32x4_add(a, b); }
+static inline vi vi_zero(void)
+{
+    return wasm_i32x4_const_splat(0);
+}
+static inline vi vi_add(vi a, vi b)
+{
+    return wasm_i32x4_add(a, b);
+}
 /* Loads that widen are one instruction on x86 and ARM; widening the upper half of a register
  * takes two on x86. */
 static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
@@ -64,12 +91,18 @@ static inline int32_t vi_sum(vi v)
 
 /* Bytes and packed codes (kernels_codes.inc.h). */
 typedef v128_t vb;
-static inline vb vb_load(const uint8_t *p) { return wasm_v128_load(p); }
+static inline vb vb_load(const uint8_t *p)
+{
+    return wasm_v128_load(p);
+}
 static inline vb vb_load_part(const uint8_t *p, size_t count)
 {
     return count ? wasm_v128_load(p) : wasm_i32x4_const_splat(0);
 }
-static inline vb vb_table(const int8_t table[16]) { return wasm_v128_load(table); }
+static inline vb vb_table(const int8_t table[16])
+{
+    return wasm_v128_load(table);
+}
 static inline vb vb_field(vb v, int shift, uint8_t mask)
 {
     return wasm_v128_and(wasm_u8x16_shr(v, (uint32_t)shift), wasm_i8x16_splat((int8_t)mask));
@@ -78,8 +111,8 @@ static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t ta
 {
     (void)table; /* it is in `first` */
     v128_t v = wasm_i8x16_swizzle(first, index);
-    sum = vi_add(sum, wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16(a),
-                                           wasm_i16x8_extend_low_i8x16(v)));
+    sum = vi_add(
+        sum, wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16(a), wasm_i16x8_extend_low_i8x16(v)));
     return vi_add(sum, wasm_i32x4_dot_i16x8(wasm_u16x8_extend_high_u8x16(a),
                                             wasm_i16x8_extend_high_i8x16(v)));
 }

@@ -53,9 +53,9 @@ struct oct_container {
     oct_file *file;
     oct_store_path path;
     uint64_t file_bytes;
-    uint64_t blocks_end;    /* footer_offset */
-    const uint8_t *view;    /* [blocks_end], or NULL */
-    uint8_t *footer;        /* [footer_bytes]: entries, crcs */
+    uint64_t blocks_end; /* footer_offset */
+    const uint8_t *view; /* [blocks_end], or NULL */
+    uint8_t *footer;     /* [footer_bytes]: entries, crcs */
     size_t footer_bytes;
     size_t block_count;
     loadable *sections; /* [section_count] once opened */
@@ -92,12 +92,11 @@ static oct_status check_trailer(const oct_container *container,
     if (trailer->section_count > OCT_CONTAINER_SECTIONS_MAX)
         return oct_fail(error, OCT_CORRUPT, "%s: %" PRIu32 " sections, at most %d can be", path,
                         trailer->section_count, OCT_CONTAINER_SECTIONS_MAX);
-    blocks = oct_round_up(trailer->footer_offset, OCT_CONTAINER_BLOCK_BYTES) /
-             OCT_CONTAINER_BLOCK_BYTES;
-    if (trailer->footer_bytes != trailer->section_count * sizeof(oct_section_entry) +
-                                     blocks * sizeof(uint32_t))
-        return oct_fail(error, OCT_CORRUPT, "%s: the footer's size does not fit its content",
-                        path);
+    blocks =
+        oct_round_up(trailer->footer_offset, OCT_CONTAINER_BLOCK_BYTES) / OCT_CONTAINER_BLOCK_BYTES;
+    if (trailer->footer_bytes !=
+        trailer->section_count * sizeof(oct_section_entry) + blocks * sizeof(uint32_t))
+        return oct_fail(error, OCT_CORRUPT, "%s: the footer's size does not fit its content", path);
     return OCT_OK;
 }
 
@@ -107,8 +106,7 @@ static oct_status check_entry(const oct_container *container, const oct_section_
 {
     bool paged = entry->bytes >= OCT_SECTION_PAGED_BYTES;
     uint32_t step = paged ? OCT_SECTION_PAGE_ALIGN : OCT_SECTION_ALIGN;
-    if (entry->offset % step != 0 || entry->offset < end ||
-        entry->offset > container->blocks_end ||
+    if (entry->offset % step != 0 || entry->offset < end || entry->offset > container->blocks_end ||
         entry->bytes > container->blocks_end - entry->offset)
         return oct_fail(error, OCT_CORRUPT,
                         "%s: section (%" PRIu32 ", %" PRIu32 ") lies at %" PRIu64 ", %" PRIu64
@@ -116,8 +114,7 @@ static oct_status check_entry(const oct_container *container, const oct_section_
                         container->path.text, entry->kind, entry->index, entry->offset,
                         entry->bytes);
     if (oct_container_has(container, entry->kind, entry->index))
-        return oct_fail(error, OCT_CORRUPT,
-                        "%s: section (%" PRIu32 ", %" PRIu32 ") is there twice",
+        return oct_fail(error, OCT_CORRUPT, "%s: section (%" PRIu32 ", %" PRIu32 ") is there twice",
                         container->path.text, entry->kind, entry->index);
     return OCT_OK;
 }
@@ -228,7 +225,10 @@ void oct_container_close(oct_container *container)
 
 /* --- sections -------------------------------------------------------------------------------- */
 
-uint64_t oct_container_file_bytes(const oct_container *container) { return container->file_bytes; }
+uint64_t oct_container_file_bytes(const oct_container *container)
+{
+    return container->file_bytes;
+}
 
 static loadable *find(const oct_container *container, uint32_t kind, uint32_t index)
 {
@@ -261,7 +261,10 @@ void oct_container_section_at(const oct_container *container, uint32_t i, uint32
 
 /* --- blocks ---------------------------------------------------------------------------------- */
 
-static uint64_t block_start(size_t block) { return (uint64_t)block * OCT_CONTAINER_BLOCK_BYTES; }
+static uint64_t block_start(size_t block)
+{
+    return (uint64_t)block * OCT_CONTAINER_BLOCK_BYTES;
+}
 
 static uint64_t block_end(const oct_container *container, size_t block)
 {
@@ -276,10 +279,9 @@ static oct_status check_crc(const oct_container *container, size_t block, uint32
     ASSERT(block < container->block_count);
     memcpy(&expected, container->footer + table_bytes + block * sizeof expected, sizeof expected);
     if (crc == expected) return OCT_OK;
-    return oct_fail(error, OCT_CORRUPT,
-                    "%s: block %" PRIu64 " (bytes %" PRIu64 " to %" PRIu64 ") is damaged",
-                    container->path.text, (uint64_t)block, block_start(block),
-                    block_end(container, block));
+    return oct_fail(
+        error, OCT_CORRUPT, "%s: block %" PRIu64 " (bytes %" PRIu64 " to %" PRIu64 ") is damaged",
+        container->path.text, (uint64_t)block, block_start(block), block_end(container, block));
 }
 
 static oct_status verify_viewed(oct_container *container, size_t block, oct_error *error)
@@ -299,8 +301,7 @@ static oct_status sum_through(const oct_container *container, uint64_t from, uin
     uint8_t piece[PIECE_BYTES];
     while (from < to) {
         size_t bytes = (size_t)MIN(to - from, sizeof piece);
-        TRY(container->vfs->read(container->vfs->self, container->file, from, piece, bytes,
-                                 error));
+        TRY(container->vfs->read(container->vfs->self, container->file, from, piece, bytes, error));
         *crc = oct_crc32c(*crc, piece, bytes);
         from += bytes;
     }
@@ -394,8 +395,10 @@ oct_status oct_container_load_lazy(oct_container *container, uint32_t kind, uint
     *out = NULL;
     *bytes = 0;
     TRY(find_section(container, kind, index, &section, error));
-    if (container->view && !section->memory) section->at = container->view + section->entry.offset;
-    else if (!section->at) TRY(read_section(container, section, error));
+    if (container->view && !section->memory)
+        section->at = container->view + section->entry.offset;
+    else if (!section->at)
+        TRY(read_section(container, section, error));
     *out = section->at;
     *bytes = (size_t)section->entry.bytes;
 done:
@@ -440,8 +443,10 @@ oct_status oct_container_verify(oct_container *container, oct_error *error)
     oct_status status = OCT_OK;
     for (size_t block = 0; block < container->block_count; block++) {
         uint64_t start = block_start(block);
-        if (container->view) TRY(verify_viewed(container, block, error));
-        else TRY(read_through_block(container, block, start, start, NULL, error));
+        if (container->view)
+            TRY(verify_viewed(container, block, error));
+        else
+            TRY(read_through_block(container, block, start, start, NULL, error));
     }
 done:
     return status;

@@ -14,10 +14,7 @@
 typedef struct oct_container_writer oct_container_writer;
 typedef struct oct_container oct_container;
 
-enum {
-    OCT_CONTAINER_BLOCK_BYTES = 64 << 10,
-    OCT_CONTAINER_SECTIONS_MAX = 4096
-};
+enum { OCT_CONTAINER_BLOCK_BYTES = 64 << 10, OCT_CONTAINER_SECTIONS_MAX = 4096 };
 
 /* Start a file (replacing a leftover of that name). */
 OCT_MUST_CHECK oct_status oct_container_create(const oct_alloc *alloc, const oct_vfs *vfs,
@@ -61,8 +58,8 @@ OCT_MUST_CHECK oct_status oct_container_load(oct_container *container, uint32_t 
 /* Like load, but read into memory even where the vfs can view: for what is read at random all the
  * time. The allocator may know better pages for it than a file's. */
 OCT_MUST_CHECK oct_status oct_container_load_memory(oct_container *container, uint32_t kind,
-                                                    uint32_t index, const void **out,
-                                                    size_t *bytes, oct_error *error);
+                                                    uint32_t index, const void **out, size_t *bytes,
+                                                    oct_error *error);
 
 /* Like load, but where the vfs can view, blocks are verified only when touched: before using
  * [offset, offset + bytes) of the section call touch with it. Where it can't, the same as load. */

@@ -61,8 +61,10 @@ static oct_status stream(oct_container_writer *writer, const uint8_t *source, si
     oct_status status = OCT_OK;
     while (bytes > 0) {
         size_t step = MIN(bytes, OCT_CONTAINER_BLOCK_BYTES - writer->block_bytes);
-        if (source) memcpy(writer->block + writer->block_bytes, source, step);
-        else memset(writer->block + writer->block_bytes, 0, step);
+        if (source)
+            memcpy(writer->block + writer->block_bytes, source, step);
+        else
+            memset(writer->block + writer->block_bytes, 0, step);
         writer->block_bytes += step;
         if (source) source += step;
         bytes -= step;
@@ -166,8 +168,7 @@ oct_status oct_container_begin(oct_container_writer *writer, uint32_t kind, uint
     TRY(end_section(writer, error));
     TRY(oct_array_reserve(writer->alloc, &writer->sections, &writer->section_capacity,
                           writer->section_count + 1, sizeof *writer->sections, error));
-    writer->sections[writer->section_count++] = (oct_section_entry){ .kind = kind,
-                                                                     .index = index };
+    writer->sections[writer->section_count++] = (oct_section_entry){ .kind = kind, .index = index };
     writer->in_section = true;
     writer->placed = false;
 done:
@@ -201,8 +202,7 @@ done:
 /* --- the end --------------------------------------------------------------------------------- */
 
 /* Write section table, block checksums and trailer behind the blocks, as one write. */
-static oct_status write_footer(oct_container_writer *writer, uint64_t *file_bytes,
-                               oct_error *error)
+static oct_status write_footer(oct_container_writer *writer, uint64_t *file_bytes, oct_error *error)
 {
     oct_status status = OCT_OK;
     size_t table_bytes = writer->section_count * sizeof *writer->sections;

@@ -20,11 +20,11 @@ STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are memory image
 enum { OCT_STORE_VERSION = 0 };
 
 /* First eight bytes of each structure, as text in a hex dump. */
-#define OCT_WAL_MAGIC UINT64_C(0x474f4c415754434f) /* "OCTWALOG" */
-#define OCT_BATCH_MAGIC UINT64_C(0x4843544254434fb5) /* "\xb5OCTBTCH", in no UTF-8 */
-#define OCT_MANIFEST_MAGIC UINT64_C(0x5453464e4d54434f) /* "OCTMNFST" */
+#define OCT_WAL_MAGIC       UINT64_C(0x474f4c415754434f) /* "OCTWALOG" */
+#define OCT_BATCH_MAGIC     UINT64_C(0x4843544254434fb5) /* "\xb5OCTBTCH", in no UTF-8 */
+#define OCT_MANIFEST_MAGIC  UINT64_C(0x5453464e4d54434f) /* "OCTMNFST" */
 #define OCT_CONTAINER_MAGIC UINT64_C(0x544d47455354434f) /* "OCTSEGMT" */
-#define OCT_TRAILER_MAGIC UINT64_C(0x444e45475354434f) /* "OCTSGEND" */
+#define OCT_TRAILER_MAGIC   UINT64_C(0x444e45475354434f) /* "OCTSGEND" */
 
 /* --- log ------------------------------------------------------------------------------------- */
 

@@ -158,7 +158,8 @@ oct_status oct_manifest_read(const oct_vfs *vfs, const char *prefix, oct_buf *bo
     oct_status status = OCT_OK;
     slot_file slots[SLOTS] = { 0 };
     *generation = 0;
-    for (uint32_t i = 0; i < SLOTS; i++) TRY(slot_open(vfs, prefix, i, &slots[i], error));
+    for (uint32_t i = 0; i < SLOTS; i++)
+        TRY(slot_open(vfs, prefix, i, &slots[i], error));
     TRY(read_newest(vfs, slots, body, generation, error));
 done:
     for (uint32_t i = 0; i < SLOTS; i++)
@@ -174,9 +175,9 @@ typedef struct slot_write {
     const oct_vfs *vfs;
     oct_store_path path;
     const oct_store_path *second; /* slot 1 in a first write, else NULL */
-    uint64_t old_bytes; /* the file's size before; 0 when it is new */
-    bool touched;       /* the file may have changed */
-    uint8_t *copy;      /* [copy_bytes] */
+    uint64_t old_bytes;           /* the file's size before; 0 when it is new */
+    bool touched;                 /* the file may have changed */
+    uint8_t *copy;                /* [copy_bytes] */
     size_t copy_bytes;
 } slot_write;
 
@@ -216,8 +217,7 @@ done:
     return status;
 }
 
-static oct_status remove_if_there(const oct_vfs *vfs, const oct_store_path *path,
-                                  oct_error *error)
+static oct_status remove_if_there(const oct_vfs *vfs, const oct_store_path *path, oct_error *error)
 {
     oct_status status = vfs->remove(vfs->self, path->text, error);
     return status == OCT_NOT_FOUND ? OCT_OK : status;

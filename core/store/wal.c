@@ -71,10 +71,10 @@ struct oct_wal {
     oct_buf writing;                /* the leader's; else empty */
     uint64_t pending_first;         /* sequence of the first record in `pending` */
     uint32_t pending_count;
-    uint32_t last_crc;  /* of the newest written batch */
-    uint64_t end;       /* behind the newest batch written or being written */
-    uint64_t space;     /* the file's size: zeros from `end` on */
-    bool reserved;      /* one append of at most ... */
+    uint32_t last_crc; /* of the newest written batch */
+    uint64_t end;      /* behind the newest batch written or being written */
+    uint64_t space;    /* the file's size: zeros from `end` on */
+    bool reserved;     /* one append of at most ... */
     size_t reserve_bytes;
     oct_error failure; /* why the log failed, valid with `failed` */
 
@@ -365,8 +365,10 @@ static oct_status commit_locked(oct_wal *wal, uint64_t sequence, oct_error *erro
     ASSERT(sequence <= oct_wal_last_sequence(wal));
     while (oct_wal_synced_sequence(wal) < sequence) {
         TRY(refuse_if_failed(wal, error));
-        if (wal->busy) oct_condition_variable_wait(&wal->changed, &wal->mutex);
-        else TRY(lead(wal, error));
+        if (wal->busy)
+            oct_condition_variable_wait(&wal->changed, &wal->mutex);
+        else
+            TRY(lead(wal, error));
     }
 done:
     return status;
@@ -388,7 +390,8 @@ oct_status oct_wal_seal(oct_wal *wal, oct_error *error)
     ASSERT(!wal->options.read_only);
     oct_mutex_lock(&wal->mutex);
     TRY(commit_locked(wal, oct_wal_last_sequence(wal), error));
-    while (wal->busy) oct_condition_variable_wait(&wal->changed, &wal->mutex);
+    while (wal->busy)
+        oct_condition_variable_wait(&wal->changed, &wal->mutex);
     TRY(refuse_if_failed(wal, error));
     if (wal->options.sync) goto done; /* every commit was synced */
     busy_begin(wal);
@@ -440,8 +443,10 @@ static oct_status take_space(oct_wal *wal, uint64_t needed, oct_error *error)
         status = lengthen(wal, from, to, &lost, &cause);
     }
     busy_end(wal);
-    if (status == OCT_OK) wal->space = to;
-    else if (error) *error = cause;
+    if (status == OCT_OK)
+        wal->space = to;
+    else if (error)
+        *error = cause;
     if (lost) fail(wal, &cause);
     return status;
 }
@@ -489,7 +494,8 @@ oct_status oct_wal_reserve(oct_wal *wal, size_t bytes, bool urgent, oct_error *e
                         wal->path.text, (uint64_t)bytes, OCT_WAL_RECORD_BYTES_MAX);
     oct_mutex_lock(&wal->mutex);
     wal->reserved = false;
-    while (!ready) TRY(reserve_step(wal, bytes, urgent, &ready, error));
+    while (!ready)
+        TRY(reserve_step(wal, bytes, urgent, &ready, error));
     wal->reserved = true;
     wal->reserve_bytes = bytes;
 done:
@@ -517,13 +523,24 @@ uint64_t oct_wal_append(oct_wal *wal, const void *record, size_t bytes)
     pending->bytes += bytes;
     wal->pending_count++;
     oct_atomic_store(&wal->last, sequence);
-    oct_atomic_store(&wal->bytes,
-                     wal->end + oct_round_up(pending->bytes, OCT_WAL_UNIT_BYTES));
+    oct_atomic_store(&wal->bytes, wal->end + oct_round_up(pending->bytes, OCT_WAL_UNIT_BYTES));
     oct_mutex_unlock(&wal->mutex);
     return sequence;
 }
 
-uint64_t oct_wal_last_sequence(const oct_wal *wal) { return oct_atomic_load(&wal->last); }
-uint64_t oct_wal_synced_sequence(const oct_wal *wal) { return oct_atomic_load(&wal->synced); }
-uint64_t oct_wal_bytes(const oct_wal *wal) { return oct_atomic_load(&wal->bytes); }
-bool oct_wal_failed(const oct_wal *wal) { return oct_atomic_load(&wal->failed) != 0; }
+uint64_t oct_wal_last_sequence(const oct_wal *wal)
+{
+    return oct_atomic_load(&wal->last);
+}
+uint64_t oct_wal_synced_sequence(const oct_wal *wal)
+{
+    return oct_atomic_load(&wal->synced);
+}
+uint64_t oct_wal_bytes(const oct_wal *wal)
+{
+    return oct_atomic_load(&wal->bytes);
+}
+bool oct_wal_failed(const oct_wal *wal)
+{
+    return oct_atomic_load(&wal->failed) != 0;
+}

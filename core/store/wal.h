@@ -18,7 +18,7 @@ typedef struct oct_wal oct_wal;
 enum {
     OCT_WAL_RECORD_BYTES_MAX = 48 << 20, /* one record; a 32 MB request fits */
     OCT_WAL_PENDING_BYTES_MAX = 96 << 20,
-    OCT_WAL_HEADROOM_BYTES = 64 << 10    /* file space only `urgent` reserves may use */
+    OCT_WAL_HEADROOM_BYTES = 64 << 10 /* file space only `urgent` reserves may use */
 };
 
 typedef struct oct_wal_options {

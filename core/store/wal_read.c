@@ -62,8 +62,7 @@ static oct_status load(log_reader *reader, uint64_t offset, size_t bytes, oct_er
     oct_status status = OCT_OK;
     oct_buf_clear(&reader->bytes);
     TRY(oct_buf_reserve(&reader->bytes, bytes, error));
-    TRY(reader->vfs->read(reader->vfs->self, reader->file, offset, reader->bytes.at, bytes,
-                           error));
+    TRY(reader->vfs->read(reader->vfs->self, reader->file, offset, reader->bytes.at, bytes, error));
     reader->bytes.bytes = bytes;
 done:
     return status;
@@ -127,7 +126,7 @@ static oct_status read_batch(log_reader *reader, oct_batch_header *header, size_
     reader->torn_end_max = UINT64_MAX;
     if (left < sizeof *header) goto done;
     TRY(reader->vfs->read(reader->vfs->self, reader->file, tail->end, header, sizeof *header,
-                           error));
+                          error));
     if (!header_is_valid(header, tail->end) || !header_continues(header, tail)) goto done;
     padded = oct_round_up(header->payload_bytes, OCT_WAL_UNIT_BYTES);
     if (header->flags & OCT_BATCH_AFTER_SYNC)

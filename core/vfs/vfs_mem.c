@@ -27,7 +27,7 @@ enum { VIEW_ALIGNMENT_BYTES = 64 };
 
 typedef struct mem_block {
     struct mem_block *next; /* in the node's list of retired blocks */
-    size_t allocated;   /* of the whole allocation, this header included */
+    size_t allocated;       /* of the whole allocation, this header included */
     size_t capacity;
     size_t views;
     uint8_t *bytes; /* [capacity], aligned for views, behind this header */
@@ -105,7 +105,8 @@ static void block_release(const oct_alloc *alloc, mem_node *node, mem_block *old
     old->views--;
     if (old->views > 0 || old == node->block) return;
     mem_block **link = &node->retired;
-    while (*link != old) link = &(*link)->next;
+    while (*link != old)
+        link = &(*link)->next;
     *link = old->next;
     block_free(alloc, old);
 }
@@ -170,7 +171,8 @@ static void node_free(mem_vfs *memory, mem_node *dead)
     ASSERT(dead->views == NULL);
     ASSERT(dead->retired == NULL);
     mem_node **link = &memory->nodes;
-    while (*link != dead) link = &(*link)->next;
+    while (*link != dead)
+        link = &(*link)->next;
     *link = dead->next;
     block_free(memory->alloc, dead->block);
     oct_rwlock_deinit(&dead->lock);
@@ -267,7 +269,8 @@ static void memory_close(void *self, oct_file *file)
     mem_vfs *memory = self;
     mem_node *node = file->node;
     oct_rwlock_read(&node->lock);
-    for (const mem_view *view = node->views; view; view = view->next) ASSERT(view->file != file);
+    for (const mem_view *view = node->views; view; view = view->next)
+        ASSERT(view->file != file);
     oct_rwlock_unlock(&node->lock);
     oct_mutex_lock(&memory->mutex);
     if (file->flags & OCT_OPEN_EXCLUSIVE) node->owned = false;
@@ -303,8 +306,7 @@ static oct_status memory_read(void *self, oct_file *file, uint64_t offset, void 
     return oct_vfs_check_inside(file->path, offset, bytes, size, error);
 }
 
-static oct_status check_end(const oct_file *file, uint64_t offset, uint64_t bytes,
-                            oct_error *error)
+static oct_status check_end(const oct_file *file, uint64_t offset, uint64_t bytes, oct_error *error)
 {
     oct_status status = oct_vfs_check_end(file->path, offset, bytes, error);
     if (status != OCT_OK || offset + bytes <= MEMORY_FILE_BYTES_MAX) return status;
@@ -371,8 +373,9 @@ static oct_status memory_view(void *self, oct_file *file, uint64_t offset, size_
     oct_rwlock_write(&node->lock);
     oct_status status = oct_vfs_check_inside(file->path, offset, bytes, node->size, error);
     if (status == OCT_OK) {
-        *made = (mem_view){ .next = node->views, .at = nothing, .offset = offset, .bytes = bytes,
-                        .file = file };
+        *made = (mem_view){
+            .next = node->views, .at = nothing, .offset = offset, .bytes = bytes, .file = file
+        };
         if (bytes > 0) {
             made->at = node->block->bytes + (size_t)offset;
             made->block = node->block;

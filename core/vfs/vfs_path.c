@@ -60,8 +60,8 @@ oct_status oct_vfs_check_directory(const char *directory, oct_error *error)
 
 oct_status oct_vfs_check_open(const char *path, uint32_t flags, oct_error *error)
 {
-    const uint32_t known = OCT_OPEN_READ | OCT_OPEN_WRITE | OCT_OPEN_CREATE | OCT_OPEN_TRUNCATE |
-                           OCT_OPEN_EXCLUSIVE;
+    const uint32_t known =
+        OCT_OPEN_READ | OCT_OPEN_WRITE | OCT_OPEN_CREATE | OCT_OPEN_TRUNCATE | OCT_OPEN_EXCLUSIVE;
     oct_status status = oct_vfs_check_path(path, error);
     if (status != OCT_OK) return status;
     bool access = (flags & (OCT_OPEN_READ | OCT_OPEN_WRITE)) != 0;

@@ -99,13 +99,18 @@ typedef struct posix_vfs {
 static oct_status status_of(int code)
 {
     switch (code) {
-    case ENOENT: return OCT_NOT_FOUND;
+    case ENOENT:
+        return OCT_NOT_FOUND;
     case ENOSPC:
     case EDQUOT:
-    case EFBIG: return OCT_NO_SPACE;
-    case EROFS: return OCT_READONLY;
-    case ENOMEM: return OCT_NOMEM;
-    default: return OCT_IO;
+    case EFBIG:
+        return OCT_NO_SPACE;
+    case EROFS:
+        return OCT_READONLY;
+    case ENOMEM:
+        return OCT_NOMEM;
+    default:
+        return OCT_IO;
     }
 }
 
@@ -120,7 +125,10 @@ static oct_status fail_errno(oct_error *error, int code, const char *action, con
 
 /* Where a file is looked for, a directory of that name (or a file where its directory should be)
  * is the same as nothing. */
-static int code_of_missing(int code) { return code == ENOTDIR || code == EISDIR ? ENOENT : code; }
+static int code_of_missing(int code)
+{
+    return code == ENOTDIR || code == EISDIR ? ENOENT : code;
+}
 
 /* ---- directories ----------------------------------------------------------------------------- */
 
@@ -291,7 +299,7 @@ static oct_status descriptor_open(posix_vfs *posix, const char *path, uint32_t f
 }
 
 static oct_status disk_open(void *self, const char *path, uint32_t flags, oct_file **out,
-                             oct_error *error)
+                            oct_error *error)
 {
     posix_vfs *posix = self;
     oct_status status = OCT_OK;
@@ -342,9 +350,9 @@ static oct_status read_all(const oct_file *file, uint64_t offset, uint8_t *targe
                            size_t *done, oct_error *error)
 {
     for (*done = 0; *done < bytes;) {
-        ssize_t got = pread(file->descriptor, target + *done,
-                            MIN(bytes - *done, (size_t)TRANSFER_BYTES_MAX),
-                            (off_t)(offset + *done));
+        ssize_t got =
+            pread(file->descriptor, target + *done, MIN(bytes - *done, (size_t)TRANSFER_BYTES_MAX),
+                  (off_t)(offset + *done));
         if (got == 0) break;
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail_errno(error, errno, "read", file->path);
@@ -353,8 +361,8 @@ static oct_status read_all(const oct_file *file, uint64_t offset, uint8_t *targe
     return OCT_OK;
 }
 
-static oct_status disk_read(void *self, oct_file *file, uint64_t offset, void *target,
-                             size_t bytes, oct_error *error)
+static oct_status disk_read(void *self, oct_file *file, uint64_t offset, void *target, size_t bytes,
+                            oct_error *error)
 {
     size_t done = 0;
     oct_status status = OCT_OK;
@@ -371,7 +379,7 @@ static oct_status disk_read(void *self, oct_file *file, uint64_t offset, void *t
 }
 
 static oct_status disk_write(void *self, oct_file *file, uint64_t offset, const void *source,
-                              size_t bytes, oct_error *error)
+                             size_t bytes, oct_error *error)
 {
     UNUSED(self);
     oct_status status = oct_vfs_check_writable(file->path, file->flags, error);
@@ -379,8 +387,7 @@ static oct_status disk_write(void *self, oct_file *file, uint64_t offset, const 
     if (status != OCT_OK) return status;
     for (size_t done = 0; done < bytes;) {
         ssize_t put = pwrite(file->descriptor, (const uint8_t *)source + done,
-                             MIN(bytes - done, (size_t)TRANSFER_BYTES_MAX),
-                             (off_t)(offset + done));
+                             MIN(bytes - done, (size_t)TRANSFER_BYTES_MAX), (off_t)(offset + done));
         if (put < 0 && errno == EINTR) continue;
         if (put < 0) return fail_errno(error, errno, "write", file->path);
         if (put == 0) return oct_fail(error, OCT_IO, "%s: a write wrote nothing", file->path);
@@ -424,7 +431,7 @@ static oct_status disk_sync(void *self, oct_file *file, oct_error *error)
 
 /* mmap wants whole pages: the view starts inside its first page, and unview rounds down again. */
 static oct_status disk_view(void *self, oct_file *file, uint64_t offset, size_t bytes,
-                             const void **out, oct_error *error)
+                            const void **out, oct_error *error)
 {
     static const _Alignas(64) uint8_t nothing[1] = { 0 };
     posix_vfs *posix = self;
@@ -440,8 +447,8 @@ static oct_status disk_view(void *self, oct_file *file, uint64_t offset, size_t 
     }
     size_t lead = (size_t)(offset % posix->page_bytes);
     if (bytes > SIZE_MAX - lead) TRY(oct_fail_nomem(error, "a view of a file"));
-    uint8_t *pages = mmap(NULL, lead + bytes, PROT_READ, MAP_SHARED, file->descriptor,
-                          (off_t)(offset - lead));
+    uint8_t *pages =
+        mmap(NULL, lead + bytes, PROT_READ, MAP_SHARED, file->descriptor, (off_t)(offset - lead));
     if (pages == MAP_FAILED) TRY(fail_errno(error, errno, "map", file->path));
     *out = pages + lead;
 done:
@@ -454,7 +461,10 @@ static void disk_unview(void *self, oct_file *file, const void *view, size_t byt
     UNUSED(file);
     if (bytes == 0) return;
     size_t lead = (size_t)((uintptr_t)view % posix->page_bytes);
-    union { const uint8_t *view; void *pages; } start = { .view = (const uint8_t *)view - lead };
+    union {
+        const uint8_t *view;
+        void *pages;
+    } start = { .view = (const uint8_t *)view - lead };
     int result = munmap(start.pages, lead + bytes);
     ASSERT(result == 0);
 }
@@ -585,8 +595,7 @@ static int list_directory(const list_call *call, const char *directory)
 }
 
 static oct_status disk_list(void *self, const char *directory,
-                             void (*each)(void *arg, const char *name), void *arg,
-                             oct_error *error)
+                            void (*each)(void *arg, const char *name), void *arg, oct_error *error)
 {
     oct_status status = oct_vfs_check_directory(directory, error);
     if (status != OCT_OK) return status;

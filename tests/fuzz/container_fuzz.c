@@ -15,8 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes);
 enum { FLAG_REPAIR = 1, FLAG_SIZES = 4 };
 
 /* Load every section, touch it in parts, and sum it. */
-static oct_status use_section(oct_container *container, uint32_t i, uint64_t *sum,
-                              oct_error *error)
+static oct_status use_section(oct_container *container, uint32_t i, uint64_t *sum, oct_error *error)
 {
     oct_status status = OCT_OK;
     uint32_t kind, index;

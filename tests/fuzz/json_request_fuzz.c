@@ -20,15 +20,16 @@ static const float floats[] = { 0, 1, -1, 0.5f, 3, INFINITY, 2, NAN };
 
 static void check_failure(oct_status status, const oct_error *error)
 {
-    ASSERT(status == OCT_BAD_INPUT || status == OCT_VALIDATION || status == OCT_LIMIT
-           || status == OCT_NO_ROUTE);
+    ASSERT(status == OCT_BAD_INPUT || status == OCT_VALIDATION || status == OCT_LIMIT ||
+           status == OCT_NO_ROUTE);
     ASSERT(error->message[0] != '\0');
     ASSERT(oct_str_is_utf8(oct_str_of(error->message)));
 }
 
 static void check_floats(const float *values, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) ASSERT(isfinite(values[i]));
+    for (uint32_t i = 0; i < count; i++)
+        ASSERT(isfinite(values[i]));
 }
 
 static void check_write(const oct_write *write)
@@ -58,7 +59,8 @@ static void check_success(const oct_request *request)
     if (request->op == OCT_OP_points_query || request->op == OCT_OP_points_search)
         check_query(&request->query);
     if (request->op == OCT_OP_points_query_batch || request->op == OCT_OP_points_search_batch)
-        for (uint32_t i = 0; i < request->query_count; i++) check_query(&request->queries[i]);
+        for (uint32_t i = 0; i < request->query_count; i++)
+            check_query(&request->queries[i]);
     if (request->op == OCT_OP_points_scroll) ASSERT(request->scroll.limit >= 1);
 }
 
@@ -82,8 +84,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
     oct_arena_init(&arena, &test_alloc, 0);
     oct_status status = oct_route(&arena, verb, target, &request, &error);
     if (status == OCT_OK) status = oct_decode(&arena, &call, &request, &error);
-    if (status == OCT_OK) check_success(&request);
-    else check_failure(status, &error);
+    if (status == OCT_OK)
+        check_success(&request);
+    else
+        check_failure(status, &error);
     oct_arena_reset(&arena);
     return 0;
 }

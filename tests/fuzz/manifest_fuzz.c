@@ -26,8 +26,8 @@ static void repair_copy(uint8_t *copy, size_t bytes)
     memcpy(copy, &header, sizeof header);
 }
 
-static void make_slot(const fuzz_world *world, const char *path, const uint8_t *input,
-                      size_t bytes, bool mend)
+static void make_slot(const fuzz_world *world, const char *path, const uint8_t *input, size_t bytes,
+                      bool mend)
 {
     uint8_t *content = oct_new(&test_alloc, bytes + 1);
     ASSERT(content);

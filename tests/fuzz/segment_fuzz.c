@@ -110,13 +110,15 @@ static void make_files(void)
                  indexes[i][0], indexes[i][1]);
         ask(world.db, "PUT", "/collections/c/index", body);
     }
-    for (uint32_t i = 0; i < POINTS; i++) upsert(world.db, i);
+    for (uint32_t i = 0; i < POINTS; i++)
+        upsert(world.db, i);
     ASSERT(sim_settle(&world, 1000, NULL) == OCT_OK);
     sim_close(&world);
     ASSERT(vfs->list(vfs->self, "c0000000000000001", keep_file, directory, NULL) == OCT_OK);
-    keep_file((void *)(uintptr_t) "", "registry.0");
-    keep_file((void *)(uintptr_t) "", "registry.1");
-    for (size_t i = 0; i < file_count; i++) read_file(vfs, &files[i]);
+    keep_file((void *)(uintptr_t)"", "registry.0");
+    keep_file((void *)(uintptr_t)"", "registry.1");
+    for (size_t i = 0; i < file_count; i++)
+        read_file(vfs, &files[i]);
     oct_vfs_memory_destroy(vfs);
 }
 
@@ -126,10 +128,18 @@ static size_t edit(uint8_t *content, size_t bytes, const uint8_t *input, size_t 
         size_t at = (size_t)input[0] | (size_t)input[1] << 8 | (size_t)(input[3] / 64) << 16;
         at %= bytes;
         switch (input[3] % 64) {
-        case 0: bytes = at; break;
-        case 1: content[at] = (uint8_t)(content[at] + input[2]); break;
-        case 2: content[at] = input[2]; break;
-        default: content[at] ^= input[2]; break;
+        case 0:
+            bytes = at;
+            break;
+        case 1:
+            content[at] = (uint8_t)(content[at] + input[2]);
+            break;
+        case 2:
+            content[at] = input[2];
+            break;
+        default:
+            content[at] ^= input[2];
+            break;
         }
     }
     return bytes;

@@ -48,8 +48,7 @@ static void repair(uint8_t *content, size_t bytes, uint32_t batches)
         header.offset = at;
         header.previous_crc = previous;
         bool fits = padded <= bytes - at - sizeof header;
-        if (fits)
-            header.payload_crc = oct_crc32c(0, content + at + sizeof header, (size_t)padded);
+        if (fits) header.payload_crc = oct_crc32c(0, content + at + sizeof header, (size_t)padded);
         header.header_crc = oct_batch_header_crc(&header);
         memcpy(content + at, &header, sizeof header);
         if (!fits) break;

@@ -8,7 +8,10 @@
 extern void oct_js_log(int level, const char *message);
 __attribute__((used, visibility("default"))) int oct_t_conformance(uint32_t caps);
 
-static void print(const char *line) { oct_js_log(1, line); }
+static void print(const char *line)
+{
+    oct_js_log(1, line);
+}
 
 /* How many checks failed. */
 int oct_t_conformance(uint32_t caps)

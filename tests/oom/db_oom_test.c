@@ -33,8 +33,9 @@ static const struct {
     { "GET", "/collections/c0/points/1", "" },
     { "POST", "/collections/c0/points", "{\"ids\":[1,2,3],\"with_vector\":true}" },
     { "POST", "/collections/c0/points/scroll", "{\"limit\":200,\"with_vector\":true}" },
-    { "POST", "/collections/c0/points/count", "{\"filter\":{\"must\":[{\"key\":\"k0\",\"match\":"
-                                              "{\"any\":[1,2,3]}}]}}" },
+    { "POST", "/collections/c0/points/count",
+      "{\"filter\":{\"must\":[{\"key\":\"k0\",\"match\":"
+      "{\"any\":[1,2,3]}}]}}" },
     { "POST", "/collections/c0/points/query/batch",
       "{\"searches\":[{\"query\":[1,2,3,4,5,6,7,8,8,7,6,5,4,3,2,1],\"using\":\"a\"},{}]}" },
     { "POST", "/collections/c0/points/query",
@@ -57,7 +58,10 @@ static bool nothing_is_left(void)
     return oct_atomic_load(&heap_counting.bytes) == oct_atomic_load(&storage.bytes);
 }
 
-static uint64_t calls(void) { return oct_atomic_load(&heap_counting.calls); }
+static uint64_t calls(void)
+{
+    return oct_atomic_load(&heap_counting.calls);
+}
 
 static void check_same(sim_world *world, const char *when)
 {
@@ -214,8 +218,14 @@ static void run(uint64_t seed, bool storage_too)
     CHECK(count.refused_calls > 500 && count.refused_steps > 100 && count.refused_opens > 50);
 }
 
-TEST(every_allocation_may_fail) { run(test_seed, false); }
+TEST(every_allocation_may_fail)
+{
+    run(test_seed, false);
+}
 
-TEST(and_those_of_the_storage) { run(test_seed, true); }
+TEST(and_those_of_the_storage)
+{
+    run(test_seed, true);
+}
 
 TEST_MAIN(every_allocation_may_fail, and_those_of_the_storage)

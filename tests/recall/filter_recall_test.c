@@ -99,7 +99,8 @@ static void fill_near(float *row, const float *centre)
 static void make_vectors(world *w)
 {
     static float centres[CENTRES * DIM];
-    for (uint32_t i = 0; i < CENTRES * DIM; i++) centres[i] = test_random_float() * 0.5f;
+    for (uint32_t i = 0; i < CENTRES * DIM; i++)
+        centres[i] = test_random_float() * 0.5f;
     for (uint32_t i = 0; i < COUNT; i++) {
         w->centre[i] = test_random_below(CENTRES);
         fill_near(w->vectors + (size_t)i * DIM, centres + (size_t)w->centre[i] * DIM);
@@ -118,8 +119,8 @@ static void upsert(world *w, uint32_t first, uint32_t end, uint32_t step)
                 "%s{\"id\":%" PRIu32 ",\"vector\":{\"$f32\":[%" PRIu32 ",%d]},\"payload\":{"
                 "\"half\":%s,\"tenth\":\"t%" PRIu32 "\",\"hundredth\":%" PRIu32
                 ",\"score\":%" PRIu32 ",\"group\":\"g%" PRIu32 "\"}}",
-                n ? "," : "", first, first * DIM, DIM, first % 2 ? "true" : "false",
-                first / 2 % 10, first / 3 % 100, first * 7 % 1000, w->centre[first] % 8);
+                n ? "," : "", first, first * DIM, DIM, first % 2 ? "true" : "false", first / 2 % 10,
+                first / 3 % 100, first * 7 % 1000, w->centre[first] % 8);
         sprintf(w->body + at, "]}");
         tell(w, "PUT", "/collections/c/points?wait=true");
     }
@@ -127,20 +128,26 @@ static void upsert(world *w, uint32_t first, uint32_t end, uint32_t step)
 
 static void open_world(world *w, const char *hnsw, const char *tenth)
 {
-    static const char *const fields[][2] = {
-        { "half", "\"bool\"" }, { "hundredth", "\"integer\"" },
-        { "score", "\"integer\"" }, { "group", "\"keyword\"" }
-    };
+    static const char *const fields[][2] = { { "half", "\"bool\"" },
+                                             { "hundredth", "\"integer\"" },
+                                             { "score", "\"integer\"" },
+                                             { "group", "\"keyword\"" } };
     oct_error error = { .message = "" };
     if (oct_vfs_memory_create(&plain_alloc, &w->vfs, &error) != OCT_OK) abort();
-    const oct_host host = { .alloc = &plain_alloc, .vfs = w->vfs, .unix_ms = tick,
-                            .monotonic_ns = tick, .entropy = entropy, .parallel_width = 1 };
+    const oct_host host = { .alloc = &plain_alloc,
+                            .vfs = w->vfs,
+                            .unix_ms = tick,
+                            .monotonic_ns = tick,
+                            .entropy = entropy,
+                            .parallel_width = 1 };
     const oct_open_options options = { .wal_sync = OCT_WAL_SYNC_NONE,
                                        .appendable_points_max = 1000 };
     if (oct_open(&host, &options, &w->db, &error) != OCT_OK) abort();
-    sprintf(w->body, "{\"vectors\":{\"size\":%d,\"distance\":\"Cosine\"},\"hnsw_config\":{"
+    sprintf(w->body,
+            "{\"vectors\":{\"size\":%d,\"distance\":\"Cosine\"},\"hnsw_config\":{"
             "\"full_scan_threshold\":10,%s},\"optimizers_config\":{\"indexing_threshold\":20,"
-            "\"default_segment_number\":1}}", DIM, hnsw);
+            "\"default_segment_number\":1}}",
+            DIM, hnsw);
     tell(w, "PUT", "/collections/c");
     sprintf(w->body, "{\"field_name\":\"tenth\",\"field_schema\":%s}", tenth);
     tell(w, "PUT", "/collections/c/index?wait=true");
@@ -181,7 +188,8 @@ static double recall_of(world *w, const char *filter, const char *params)
         uint32_t count = find(w, q, filter, params, ids);
         wanted += true_count;
         for (uint32_t i = 0; i < true_count; i++)
-            for (uint32_t j = 0; j < count; j++) found += ids[j] == truth[i];
+            for (uint32_t j = 0; j < count; j++)
+                found += ids[j] == truth[i];
     }
     return wanted ? (double)found / (double)wanted : 0;
 }
@@ -240,8 +248,10 @@ static void check_config(const char *name, const char *hnsw, const char *tenth)
     check_sound(&w);
     check_all(&w, name);
     for (uint32_t i = 0; i < 3; i++) { /* about a third goes, some of it comes back */
-        sprintf(w.body, "{\"filter\":{\"must\":[{\"key\":\"hundredth\",\"range\":{\"gte\":%" PRIu32
-                ",\"lt\":%" PRIu32 "}}]}}", 10 + 30 * i, 20 + 30 * i);
+        sprintf(w.body,
+                "{\"filter\":{\"must\":[{\"key\":\"hundredth\",\"range\":{\"gte\":%" PRIu32
+                ",\"lt\":%" PRIu32 "}}]}}",
+                10 + 30 * i, 20 + 30 * i);
         tell(&w, "POST", "/collections/c/points/delete?wait=true");
     }
     upsert(&w, 0, COUNT - 500, 7);

@@ -128,7 +128,8 @@ static void check_cuts(oct_vfs_crash *crash)
     uint32_t acked = 0;
     for (uint64_t cut = oct_vfs_crash_first(crash); cut <= last; cut++) {
         uint64_t states;
-        while (acked < book.count && book.acked[acked + 1] <= cut) acked++;
+        while (acked < book.count && book.acked[acked + 1] <= cut)
+            acked++;
         CHECK(oct_vfs_crash_states(crash, cut, &states, NULL) == OCT_OK);
         for (uint64_t state = 0; state < states; state++) {
             oct_vfs *disk;

@@ -34,8 +34,11 @@ static const kind kinds[] = {
         .effect = OCT_FAULT_PART,
         .seed = 3 } },
     { "full from then on, half done",
-      { .status = OCT_NO_SPACE, .methods = OCT_FAULT_CHANGES, .effect = OCT_FAULT_PART,
-        .from_then_on = true, .seed = 9 } },
+      { .status = OCT_NO_SPACE,
+        .methods = OCT_FAULT_CHANGES,
+        .effect = OCT_FAULT_PART,
+        .from_then_on = true,
+        .seed = 9 } },
 };
 
 typedef struct run_state {
@@ -44,8 +47,8 @@ typedef struct run_state {
     const kind *how;
     model now;
     model_change change;
-    bool in_doubt; /* change.after may be there instead of now */
-    bool met;      /* the failure has happened and was dealt with */
+    bool in_doubt;                       /* change.after may be there instead of now */
+    bool met;                            /* the failure has happened and was dealt with */
     char where[OCT_PATH_BYTES_MAX + 32]; /* the call that failed first */
 } run_state;
 
@@ -70,8 +73,7 @@ static void check_state(const char *when, bool failing)
         copy = run.change.after;
         if (model_matches(&copy, &run.world, why_after, &status)) return;
     }
-    printf("%s, %s: %s; with the failed change: %s\n", run.where, when, why,
-           why_after);
+    printf("%s, %s: %s; with the failed change: %s\n", run.where, when, why, why_after);
     CHECK(false);
 }
 
@@ -103,8 +105,7 @@ static void settle_doubt(void)
         run.now = run.change.after;
         run.now.random = random;
         if (!may_remain())
-            printf("%s: the refused %s %s is there\n", run.where, run.change.verb,
-                   run.change.path);
+            printf("%s: the refused %s %s is there\n", run.where, run.change.verb, run.change.path);
         CHECK(may_remain());
         count.kept++;
     }
@@ -264,7 +265,8 @@ TEST(every_call_of_the_storage_may_fail)
         uint64_t k = 1;
         run.how = &kinds[i];
         memset(&count, 0, sizeof count);
-        while (run_once(test_seed, k)) k++;
+        while (run_once(test_seed, k))
+            k++;
         printf("  %s: %" PRIu64 " runs; refused: %" PRIu64 " changes (%" PRIu64
                " were there all the same), %" PRIu64 " steps, %" PRIu64 " opens\n",
                run.how->name, count.runs, count.changes, count.kept, count.steps, count.opens);
@@ -331,7 +333,8 @@ TEST(a_full_disk_loses_nothing_and_heals)
         heal();
         CHECK(!test_failed);
         CHECK(sim_settle(&run.world, 1, &error) == OCT_OK);
-        for (uint32_t i = 0; i < 20; i++) CHECK(try_change());
+        for (uint32_t i = 0; i < 20; i++)
+            CHECK(try_change());
         open_again();
         check_state("with space again", false);
         sim_close(&run.world);

@@ -40,7 +40,10 @@ static uint64_t now_ns(void *self)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static uint64_t now_ms(void *self) { return now_ns(self) / 1000000; }
+static uint64_t now_ms(void *self)
+{
+    return now_ns(self) / 1000000;
+}
 
 static oct_status entropy(void *self, void *target, size_t bytes, oct_error *error)
 {
@@ -119,8 +122,10 @@ static oct_status change(const child *all, message text)
         uint32_t id = (uint32_t)(text.writer * OWN_IDS + text.first) + i;
         bool last = i + 1u == text.count;
         size_t used = strlen(body);
-        if (text.value) point_text(body, sizeof body, id, text.value, last);
-        else (void)snprintf(body + used, sizeof body - used, "%u%s", id, last ? "]}" : ",");
+        if (text.value)
+            point_text(body, sizeof body, id, text.value, last);
+        else
+            (void)snprintf(body + used, sizeof body - used, "%u%s", id, last ? "]}" : ",");
     }
     return text.value ? call(all->db, "PUT", path, body)
                       : call(all->db, "POST", "/collections/c/points/delete", body);
@@ -183,8 +188,8 @@ static void work(const char *root, int out, uint32_t base)
 /* ---- the parent ---------------------------------------------------------------------------- */
 
 typedef struct parent {
-    uint32_t values[IDS];     /* acknowledged; 0: none */
-    message flying[WRITERS];  /* begun and not acknowledged: count > 0 */
+    uint32_t values[IDS];    /* acknowledged; 0: none */
+    message flying[WRITERS]; /* begun and not acknowledged: count > 0 */
     uint64_t acknowledged, in_doubt, kept, empty_cycles;
     test_directory root;
 } parent;
@@ -201,7 +206,8 @@ static void take(const message *text)
     }
     CHECK(flying->count == text->count && flying->value == text->value);
     uint32_t first = (uint32_t)(text->writer * OWN_IDS + text->first);
-    for (uint32_t i = 0; i < text->count; i++) book.values[first + i] = text->value;
+    for (uint32_t i = 0; i < text->count; i++)
+        book.values[first + i] = text->value;
     flying->count = 0;
     book.acknowledged++;
 }
@@ -214,7 +220,8 @@ static bool listen_for(int in, int ms)
     if (poll(&wait, 1, ms) <= 0) return true;
     ssize_t bytes = read(in, texts, sizeof texts);
     if (bytes <= 0) return bytes < 0 && errno == EINTR;
-    for (size_t i = 0; i < (size_t)bytes / sizeof texts[0]; i++) take(&texts[i]);
+    for (size_t i = 0; i < (size_t)bytes / sizeof texts[0]; i++)
+        take(&texts[i]);
     return bytes % (ssize_t)sizeof texts[0] == 0;
 }
 
@@ -232,9 +239,11 @@ static void run_child(uint32_t base, uint32_t life_ms)
     close(ends[1]);
     uint64_t end = now_ms(NULL) + life_ms;
     bool open = true;
-    while (open && now_ms(NULL) < end) open = listen_for(ends[0], (int)(end - now_ms(NULL)) + 1);
+    while (open && now_ms(NULL) < end)
+        open = listen_for(ends[0], (int)(end - now_ms(NULL)) + 1);
     (void)kill(pid, SIGKILL);
-    while (open) open = listen_for(ends[0], -1);
+    while (open)
+        open = listen_for(ends[0], -1);
     close(ends[0]);
     CHECK(waitpid(pid, &how, 0) == pid);
     CHECK(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL); /* it did not end by itself */
@@ -286,7 +295,8 @@ static void settle_flying(uint32_t w, const uint32_t values[IDS])
     }
     if (old == flying->count) return;
     CHECK_EQ_U64(new, flying->count);
-    for (uint32_t i = 0; i < flying->count; i++) before[i] = flying->value;
+    for (uint32_t i = 0; i < flying->count; i++)
+        before[i] = flying->value;
     book.kept++;
 }
 
@@ -297,7 +307,8 @@ static void check_files(void)
     oct_db *db;
     CHECK(open_db(book.root.path, &vfs, &db));
     CHECK(read_all(db, values));
-    for (uint32_t w = 0; w < WRITERS; w++) settle_flying(w, values);
+    for (uint32_t w = 0; w < WRITERS; w++)
+        settle_flying(w, values);
     CHECK(!test_failed);
     for (uint32_t id = 0; id < IDS; id++) {
         if (values[id] != book.values[id]) printf("point %u\n", id);

@@ -90,7 +90,8 @@ static void run(uint64_t seed, tally *count)
 TEST(the_database_is_the_model)
 {
     tally count = { .changes = 0 };
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) run(test_seed + seed, &count);
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        run(test_seed + seed, &count);
     printf("  %" PRIu64 " changes (%" PRIu64 " refused), %" PRIu64 " comparisons, %" PRIu64
            " reopenings, %" PRIu64 " steps\n",
            count.changes, count.refused, count.compared, count.reopened, count.steps);

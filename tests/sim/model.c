@@ -37,19 +37,24 @@ static void put(model_change *change, const char *format, ...)
 /* Every fourth point has a UUID. */
 static void put_id(model_change *change, uint32_t id)
 {
-    if (id % 4 == 3) put(change, "\"00000000-0000-4000-8000-%012x\"", id);
-    else put(change, "%u", id);
+    if (id % 4 == 3)
+        put(change, "\"00000000-0000-4000-8000-%012x\"", id);
+    else
+        put(change, "%u", id);
 }
 
 static void put_value(model_change *change, uint32_t key, int value)
 {
-    if (key == 3) put(change, "\"k3\":\"v%d\"", value);
-    else put(change, "\"k%u\":%d", key, value);
+    if (key == 3)
+        put(change, "\"k3\":\"v%d\"", value);
+    else
+        put(change, "\"k%u\":%d", key, value);
 }
 
 static void put_vector(model_change *change, const int8_t *values, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) put(change, "%s%d", i ? "," : "[", values[i]);
+    for (uint32_t i = 0; i < count; i++)
+        put(change, "%s%d", i ? "," : "[", values[i]);
     put(change, "]");
 }
 
@@ -98,8 +103,10 @@ static void random_keys(model *from, int8_t keys[MODEL_KEYS])
 
 static void random_vectors(model *from, model_point *point)
 {
-    for (uint32_t i = 0; i < MODEL_A; i++) point->a[i] = (int8_t)((int)model_below(from, 17) - 8);
-    for (uint32_t i = 0; i < MODEL_B; i++) point->b[i] = (int8_t)((int)model_below(from, 17) - 8);
+    for (uint32_t i = 0; i < MODEL_A; i++)
+        point->a[i] = (int8_t)((int)model_below(from, 17) - 8);
+    for (uint32_t i = 0; i < MODEL_B; i++)
+        point->b[i] = (int8_t)((int)model_below(from, 17) - 8);
 }
 
 /* A selection of points, written as "points" or "filter"; chosen[] are those there are. */
@@ -122,8 +129,10 @@ static void select_by_ids(model *from, const model_collection *in, model_change 
         put(change, "%s", comma);
         put_id(change, id);
         comma = ",";
-        if (in->points[id].exists) out->chosen[id] = true;
-        else out->missing = true;
+        if (in->points[id].exists)
+            out->chosen[id] = true;
+        else
+            out->missing = true;
     }
     put(change, "]");
 }
@@ -146,9 +155,12 @@ static void select_points(model *from, const model_collection *in, model_change 
     int value = (int)model_below(from, VALUES);
     bool range = key != 3 && value == VALUES - 1;
     put(change, "\"filter\":{\"must\":[{\"key\":\"k%u\",", key);
-    if (range) put(change, "\"range\":{\"gte\":%d}}]}", value);
-    else if (key == 3) put(change, "\"match\":{\"value\":\"v%d\"}}]}", value);
-    else put(change, "\"match\":{\"value\":%d}}]}", value);
+    if (range)
+        put(change, "\"range\":{\"gte\":%d}}]}", value);
+    else if (key == 3)
+        put(change, "\"match\":{\"value\":\"v%d\"}}]}", value);
+    else
+        put(change, "\"match\":{\"value\":%d}}]}", value);
     for (uint32_t i = 0; i < MODEL_IDS; i++)
         out->chosen[i] = passes(&in->points[i], key, range, value);
 }
@@ -166,7 +178,8 @@ static void upsert(model *from, model_collection *after, model_change *change)
     uint32_t count = 1 + model_below(from, BATCH_MAX);
     uint32_t mode = model_below(from, 6); /* 0: insert_only, 1: update_only */
     bool before[MODEL_IDS];
-    for (uint32_t i = 0; i < MODEL_IDS; i++) before[i] = after->points[i].exists;
+    for (uint32_t i = 0; i < MODEL_IDS; i++)
+        before[i] = after->points[i].exists;
     put(change, "{\"points\":[");
     for (uint32_t i = 0; i < count; i++) {
         uint32_t id = model_below(from, MODEL_IDS);
@@ -184,8 +197,10 @@ static void upsert(model *from, model_collection *after, model_change *change)
         put(change, "}");
         if (mode == 0 ? !before[id] : mode > 1 || before[id]) after->points[id] = point;
     }
-    put(change, "]%s}", mode == 0   ? ",\"update_mode\":\"insert_only\""
-                        : mode == 1 ? ",\"update_mode\":\"update_only\"" : "");
+    put(change, "]%s}",
+        mode == 0   ? ",\"update_mode\":\"insert_only\""
+        : mode == 1 ? ",\"update_mode\":\"update_only\""
+                    : "");
 }
 
 static void delete_points(model *from, model_collection *after, model_change *change)
@@ -270,7 +285,9 @@ static void change_index(model *from, model_collection *after, model_change *cha
     if (after->indexes[key]) {
         set_path(change, "PUT", number, "/index");
         put(change, "{\"field_name\":\"k%u\",\"field_schema\":\"%s\"}", key,
-            key == 3 ? "keyword" : key == 2 ? "float" : "integer");
+            key == 3   ? "keyword"
+            : key == 2 ? "float"
+                       : "integer");
     } else {
         (void)snprintf(rest, sizeof rest, "/index/k%u", key);
         set_path(change, "DELETE", number, rest);
@@ -280,14 +297,15 @@ static void change_index(model *from, model_collection *after, model_change *cha
 static void create_collection(model_collection *after, model_change *change, uint32_t number)
 {
     set_path(change, "PUT", number, "");
-    put(change, "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Dot\"%s},"
-                "\"b\":{\"size\":3,\"distance\":\"Euclid\"%s},"
-                "\"m\":{\"size\":8,\"distance\":\"Dot\",\"datatype\":\"float16\","
-                "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
-                "\"sparse_vectors\":{\"s\":{}},"
-                "\"hnsw_config\":{\"m\":4,\"ef_construct\":8,\"full_scan_threshold\":10,"
-                "\"payload_m\":%u},\"optimizers_config\":{\"indexing_threshold\":%u,"
-                "\"vacuum_min_vector_number\":100,\"deleted_threshold\":0.1}}",
+    put(change,
+        "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Dot\"%s},"
+        "\"b\":{\"size\":3,\"distance\":\"Euclid\"%s},"
+        "\"m\":{\"size\":8,\"distance\":\"Dot\",\"datatype\":\"float16\","
+        "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
+        "\"sparse_vectors\":{\"s\":{}},"
+        "\"hnsw_config\":{\"m\":4,\"ef_construct\":8,\"full_scan_threshold\":10,"
+        "\"payload_m\":%u},\"optimizers_config\":{\"indexing_threshold\":%u,"
+        "\"vacuum_min_vector_number\":100,\"deleted_threshold\":0.1}}",
         number ? ",\"quantization_config\":{\"turbo\":{\"bits\":\"bits2\"}}"
                : ",\"quantization_config\":{\"scalar\":{\"type\":\"int8\"}}",
         number ? "" : ",\"quantization_config\":{\"binary\":{\"encoding\":\"two_bits\"}}",

@@ -20,7 +20,10 @@ static uint64_t sim_ns(void *self)
     return oct_atomic_add(&world->clock, 1000);
 }
 
-static uint64_t sim_ms(void *self) { return sim_ns(self) / 1000000; }
+static uint64_t sim_ms(void *self)
+{
+    return sim_ns(self) / 1000000;
+}
 
 static oct_status sim_entropy(void *self, void *target, size_t bytes, oct_error *error)
 {
@@ -124,7 +127,8 @@ static bool same_payload(const model_point *point, oct_str payload)
             found += memcmp(payload.at + at, text, (size_t)bytes) == 0;
     }
     uint32_t colons = 0;
-    for (size_t at = 0; at < payload.bytes; at++) colons += payload.at[at] == ':';
+    for (size_t at = 0; at < payload.bytes; at++)
+        colons += payload.at[at] == ':';
     return found == wanted && colons == wanted && payload.bytes >= 2;
 }
 
@@ -151,8 +155,8 @@ static bool same_point(checking *now, const oct_found_point *found)
     if (!point->exists) return differ(now, "a ghost", index, 0);
     if (!same_payload(point, found->payload)) {
         (void)snprintf(now->why, WHY_BYTES, "point %u: payload %.*s against %d %d %d %d", index,
-                       (int)found->payload.bytes, found->payload.at, point->keys[0],
-                       point->keys[1], point->keys[2], point->keys[3]);
+                       (int)found->payload.bytes, found->payload.at, point->keys[0], point->keys[1],
+                       point->keys[2], point->keys[3]);
         return false;
     }
     if (!same_vector(found, "a", point->a, MODEL_A, point->has_a) ||
@@ -201,10 +205,9 @@ static bool same_count(checking *now, oct_status *status)
     oct_scalar scalar = { .kind = key == 3 ? OCT_SCALAR_KEYWORD : OCT_SCALAR_INTEGER,
                           .keyword = { word, 2 },
                           .integer = value };
-    oct_condition condition = { .kind = OCT_CONDITION_MATCH_ANY,
-                                .key = { name, 2 },
-                                .values = &scalar,
-                                .value_count = 1 };
+    oct_condition condition = {
+        .kind = OCT_CONDITION_MATCH_ANY, .key = { name, 2 }, .values = &scalar, .value_count = 1
+    };
     oct_filter filter = { .must = { &condition, 1 } };
     oct_count count = { .filter = &filter, .exact = true };
     uint64_t found = 0;
@@ -241,7 +244,8 @@ static uint32_t rank(const model_collection *in, bool dot, const float *query,
         wanted_point next = { .id = order_of(i) };
         if (!measure(&in->points[next.id], dot, query, &next.key)) continue;
         uint32_t at = count++;
-        for (; at > 0 && out[at - 1].key > next.key; at--) out[at] = out[at - 1];
+        for (; at > 0 && out[at - 1].key > next.key; at--)
+            out[at] = out[at - 1];
         out[at] = next;
     }
     return count;
@@ -276,7 +280,8 @@ static uint32_t rank_sparse(const model_collection *in, const float *query, floa
     for (uint32_t i = 0; i < MODEL_IDS; i++) {
         const model_point *point = &in->points[i];
         float score = 0;
-        for (uint32_t d = 0; d < MODEL_B; d++) score += query[d] * (float)point->b[d];
+        for (uint32_t d = 0; d < MODEL_B; d++)
+            score += query[d] * (float)point->b[d];
         if (!point->exists || !point->has_b || score == 0.0f) continue;
         if (count++ == 0 || score > *best) *best = score;
     }
@@ -296,7 +301,8 @@ static bool same_sparse_query(checking *now, oct_status *status)
                               .hnsw_ef = OCT_UNSET,
                               .limit = MODEL_IDS };
     oct_found found;
-    for (uint32_t i = 0; i < MODEL_B; i++) vector[i] = (float)model_below(now->from, 17) - 8.0f;
+    for (uint32_t i = 0; i < MODEL_B; i++)
+        vector[i] = (float)model_below(now->from, 17) - 8.0f;
     uint32_t count = rank_sparse(now->in, vector, &best);
     *status = oct_collection_query(now->collection, &now->arena, &query, &found, &now->error);
     if (*status != OCT_OK) return false;
@@ -335,8 +341,10 @@ static bool same_fields(checking *now, oct_status *status)
     uint32_t wanted = 0, alive = 0;
     *status = oct_collection_describe(now->collection, &now->arena, &info, &now->error);
     if (*status != OCT_OK) return false;
-    for (uint32_t k = 0; k < MODEL_KEYS; k++) wanted += now->in->indexes[k];
-    for (uint32_t i = 0; i < MODEL_IDS; i++) alive += now->in->points[i].exists;
+    for (uint32_t k = 0; k < MODEL_KEYS; k++)
+        wanted += now->in->indexes[k];
+    for (uint32_t i = 0; i < MODEL_IDS; i++)
+        alive += now->in->points[i].exists;
     if (info.field_count != wanted) return differ(now, "indexes", info.field_count, wanted);
     for (uint32_t f = 0; f < info.field_count; f++)
         if (!now->in->indexes[info.fields[f].config.key.at[1] - '0'])

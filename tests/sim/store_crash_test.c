@@ -13,7 +13,7 @@
 #include "vfs/vfs_crash.h"
 #include "vfs/vfs_fault.h"
 
-#define PREFIX "c/manifest"
+#define PREFIX  "c/manifest"
 #define SEGMENT "c/1.seg"
 
 enum { LOGS = 2, RECORDS_MAX = 600 };
@@ -137,7 +137,8 @@ static void log_script(history *book, oct_vfs_crash *crash, const oct_wal_option
         for (uint32_t batch = 0; batch < 14; batch++) {
             /* Batches 0 and 9 are longer than a sector and meet the taking of space. */
             uint32_t records = batch == 0 ? 40 : batch == 9 ? 140 : 1 + test_random_below(6);
-            for (uint32_t k = 0; k < records; k++) history_put(book, crash, wal);
+            for (uint32_t k = 0; k < records; k++)
+                history_put(book, crash, wal);
             history_commit(book, crash, wal);
             if (batch != 7) continue;
             replayed seen = { 0 };
@@ -165,14 +166,15 @@ static void recover(const history *book, const oct_vfs *disk, uint64_t cut, uint
         oct_wal_open_request request = { .path = log_paths[i],
                                          .first_sequence = book->first[i],
                                          .sealed = sealed };
-        oct_status status =
-            wal_reopen(book->world, disk, request, sealed ? &wal_reading : &wal_synced, &wal,
-                       &seen, &error);
+        oct_status status = wal_reopen(book->world, disk, request,
+                                       sealed ? &wal_reading : &wal_synced, &wal, &seen, &error);
         if (status != OCT_OK) printf("%s\n", error.message);
         CHECK(status == OCT_OK); /* never taken for damage */
         *last = oct_wal_last_sequence(wal);
-        if (sealed) oct_wal_close(wal);
-        else *keep = wal;
+        if (sealed)
+            oct_wal_close(wal);
+        else
+            *keep = wal;
         CHECK(!seen.wrong); /* whole, in order, none invented */
         CHECK(!sealed || *last + 1 == book->first[i + 1]);
     }
@@ -323,32 +325,35 @@ TEST(a_kill_and_then_a_cut)
         oct_vfs_crash *crash;
         oct_wal *wal;
         uint64_t last;
-        book = (history){ .world = &world, .meter = &meter, .first = { 1 },
-                          .created_at = { 0, UINT64_MAX } };
+        book = (history){
+            .world = &world, .meter = &meter, .first = { 1 }, .created_at = { 0, UINT64_MAX }
+        };
         CHECK(oct_vfs_crash_create(&test_alloc, &options, NULL, &crash, NULL) == OCT_OK);
         const oct_vfs *vfs = oct_vfs_crash_vfs(crash);
         /* Writing without sync is what a killed process leaves behind. */
-        CHECK(oct_wal_create(world.alloc, vfs, log_paths[0], 1, &wal_synced, &wal, NULL) ==
-              OCT_OK);
+        CHECK(oct_wal_create(world.alloc, vfs, log_paths[0], 1, &wal_synced, &wal, NULL) == OCT_OK);
         book.created_at[0] = oct_vfs_crash_operations(crash);
-        for (uint32_t k = 0; k < records; k++) history_put(&book, crash, wal);
+        for (uint32_t k = 0; k < records; k++)
+            history_put(&book, crash, wal);
         history_commit(&book, crash, wal);
         oct_wal_close(wal);
         oct_vfs unsyncing = *vfs;
         oct_wal_open_request request = { .path = log_paths[0], .first_sequence = 1 };
         replayed seen = { 0 };
-        CHECK(wal_reopen(&world, &unsyncing, request, &wal_unsynced, &wal, &seen, NULL) ==
-              OCT_OK);
-        for (uint32_t k = 0; k < records; k++) history_put(&book, crash, wal);
+        CHECK(wal_reopen(&world, &unsyncing, request, &wal_unsynced, &wal, &seen, NULL) == OCT_OK);
+        for (uint32_t k = 0; k < records; k++)
+            history_put(&book, crash, wal);
         CHECK(wal_commit_all(wal, NULL) == OCT_OK);
         oct_wal_close(wal);
         recover(&book, vfs, UINT64_MAX - 1, &last, &wal);
         CHECK_EQ_U64(last, book.appended);
         for (uint64_t s = 1; s <= last; s++)
             if (book.durable_at[s] == 0) book.durable_at[s] = oct_vfs_crash_operations(crash);
-        for (uint32_t k = 0; k < 5; k++) history_put(&book, crash, wal);
+        for (uint32_t k = 0; k < 5; k++)
+            history_put(&book, crash, wal);
         history_commit(&book, crash, wal);
-        for (uint32_t k = 0; k < 5; k++) history_put(&book, crash, wal);
+        for (uint32_t k = 0; k < 5; k++)
+            history_put(&book, crash, wal);
         history_commit(&book, crash, wal);
         oct_wal_close(wal);
         if (!test_failed) for_each_disk(crash, &meter, check_log_disk, &book);
@@ -450,8 +455,8 @@ static bool first_write_fails(fixture *world, const oct_fault_plan *plan, state_
     oct_crash_options options = worlds[0];
     options.random_states = 40;
     CHECK_OR(false, oct_vfs_crash_create(&test_alloc, &options, NULL, &crash, NULL) == OCT_OK);
-    CHECK_OR(false, oct_vfs_fault_create(&test_alloc, oct_vfs_crash_vfs(crash), &fault, NULL) ==
-                        OCT_OK);
+    CHECK_OR(false,
+             oct_vfs_fault_create(&test_alloc, oct_vfs_crash_vfs(crash), &fault, NULL) == OCT_OK);
     oct_vfs_fault_plan(fault, plan);
     bool reached = publish(world, oct_vfs_fault_vfs(fault), 0) != OCT_OK;
     oct_vfs_fault_plan(fault, NULL);
@@ -474,7 +479,9 @@ TEST(a_first_manifest_that_fails_survives_every_cut)
     for (uint32_t effect = 0; effect <= OCT_FAULT_ALL_DONE; effect++)
         for (uint32_t lasting = 0; lasting < 2; lasting++)
             for (uint64_t k = 1, more = 1; more && !test_failed; k++) {
-                oct_fault_plan plan = { .fail_at = k, .status = OCT_IO, .seed = k,
+                oct_fault_plan plan = { .fail_at = k,
+                                        .status = OCT_IO,
+                                        .seed = k,
                                         .methods = OCT_FAULT_CHANGES,
                                         .effect = (oct_fault_effect)effect,
                                         .from_then_on = lasting == 1 };
@@ -496,7 +503,10 @@ typedef struct finishing {
 static const size_t section_bytes[] = { 100, 0, 70000, 66000, 900 };
 
 /* The content of a section depends on which container of the name it is in. */
-static uint64_t content_of(uint32_t container, uint32_t i) { return container * 100 + i; }
+static uint64_t content_of(uint32_t container, uint32_t i)
+{
+    return container * 100 + i;
+}
 
 static void container_write(finishing *book, oct_vfs_crash *crash, uint32_t number)
 {
@@ -573,5 +583,5 @@ TEST(container_survives_every_cut)
 }
 
 TEST_MAIN(log_survives_every_cut, unsynced_log_keeps_a_prefix, a_kill_and_then_a_cut,
-          manifest_survives_every_cut,
-          a_first_manifest_that_fails_survives_every_cut, container_survives_every_cut)
+          manifest_survives_every_cut, a_first_manifest_that_fails_survives_every_cut,
+          container_survives_every_cut)

@@ -248,9 +248,11 @@ TEST(what_comes_later_is_refused_by_name)
 static void deep_filter(char *out, unsigned levels)
 {
     strcpy(out, "{\"filter\":");
-    for (unsigned i = 1; i < levels; i++) strcat(out, "{\"must\":");
+    for (unsigned i = 1; i < levels; i++)
+        strcat(out, "{\"must\":");
     strcat(out, "{}");
-    for (unsigned i = 1; i < levels; i++) strcat(out, "}");
+    for (unsigned i = 1; i < levels; i++)
+        strcat(out, "}");
     strcat(out, "}");
 }
 
@@ -273,7 +275,8 @@ TEST(siblings_do_not_count_as_depth)
 {
     api_case it;
     char body[4000] = "{\"filter\":{\"must\":[";
-    for (unsigned i = 0; i < 100; i++) strcat(body, i ? ",{\"must\":[]}" : "{\"must\":[]}");
+    for (unsigned i = 0; i < 100; i++)
+        strcat(body, i ? ",{\"must\":[]}" : "{\"must\":[]}");
     strcat(body, "]}}");
     api_begin(&it, "POST", "/collections/c/points/count", body);
     CHECK_EQ_STR(it.error.message, "");

@@ -202,10 +202,9 @@ TEST(bad_vectors_are_refused)
     api_rejects(UPSERT, "{\"points\":[{\"id\":1,\"vector\":{\"text\":\"hi\",\"model\":\"m\"}}]}",
                 OCT_BAD_INPUT,
                 "points[0].vector: inference is not supported yet at line 1 column 29");
-    api_rejects(UPSERT,
-                "{\"points\":[{\"id\":1,\"vector\":{\"a\":{\"image\":\"u\",\"model\":\"m\"}}}]}",
-                OCT_BAD_INPUT,
-                "points[0].vector.a: inference is not supported yet at line 1 column 34");
+    api_rejects(
+        UPSERT, "{\"points\":[{\"id\":1,\"vector\":{\"a\":{\"image\":\"u\",\"model\":\"m\"}}}]}",
+        OCT_BAD_INPUT, "points[0].vector.a: inference is not supported yet at line 1 column 34");
     api_rejects(UPSERT, "{\"points\":[{\"id\":1,\"vector\":{\"a\":7}}]}", OCT_BAD_INPUT,
                 "points[0].vector.a: expected an array of numbers, got integer at line 1 column "
                 "34");
@@ -246,8 +245,10 @@ TEST(bulk_vectors_are_ranges_of_the_floats_passed)
 {
     static const float floats[] = { 1, 2, 3, 4, 5 };
     api_case it;
-    bulk(&it, "{\"points\":[{\"id\":1,\"vector\":{\"$f32\":[1,3]}},"
-              "{\"id\":2,\"vector\":{\"a\":{\"$f32\":[4,1]}}}]}", floats, 5);
+    bulk(&it,
+         "{\"points\":[{\"id\":1,\"vector\":{\"$f32\":[1,3]}},"
+         "{\"id\":2,\"vector\":{\"a\":{\"$f32\":[4,1]}}}]}",
+         floats, 5);
     CHECK_EQ_STR(it.error.message, "");
     const oct_point *points = it.request.write.points;
     CHECK(points[0].vectors[0].values == floats + 1 && points[0].vectors[0].count == 3);
@@ -264,8 +265,8 @@ TEST(bulk_ranges_outside_are_refused)
     bulk_rejects(whole, floats, 3,
                  "points[0].vector.$f32: floats 0 to 0+4 are not inside the 3 passed at line 1 "
                  "column 37");
-    bulk_rejects("{\"points\":[{\"id\":1,\"vector\":{\"$f32\":[18446744073709551615,2]}}]}",
-                 floats, 3,
+    bulk_rejects("{\"points\":[{\"id\":1,\"vector\":{\"$f32\":[18446744073709551615,2]}}]}", floats,
+                 3,
                  "points[0].vector.$f32: floats 18446744073709551615 to 18446744073709551615+2 are "
                  "not inside the 3 passed at line 1 column 37");
     bulk_rejects("{\"points\":[{\"id\":1,\"vector\":{\"$f32\":[0,2]}}]}", floats, 3,
@@ -455,9 +456,9 @@ TEST(a_body_has_a_limit)
 TEST_MAIN(upsert_of_a_list, upsert_of_a_batch, upsert_of_a_named_batch,
           of_duplicate_members_the_last_counts, bad_upserts_are_refused, bad_batches_are_refused,
           bad_ids_are_refused, forms_of_vectors, bad_vectors_are_refused,
-          too_many_named_vectors_are_refused,
-          bulk_vectors_are_ranges_of_the_floats_passed, bulk_ranges_outside_are_refused,
-          points_are_selected_by_ids_or_filter, writes_of_nothing_are_refused,
-          payload_operations, a_bad_key_path_is_refused_with_its_place, vector_operations,
-          index_operations, create_collection_bodies_go_to_the_config_parser,
-          positions_survive_odd_json, syntax_errors_have_a_position, a_body_has_a_limit)
+          too_many_named_vectors_are_refused, bulk_vectors_are_ranges_of_the_floats_passed,
+          bulk_ranges_outside_are_refused, points_are_selected_by_ids_or_filter,
+          writes_of_nothing_are_refused, payload_operations,
+          a_bad_key_path_is_refused_with_its_place, vector_operations, index_operations,
+          create_collection_bodies_go_to_the_config_parser, positions_survive_odd_json,
+          syntax_errors_have_a_position, a_body_has_a_limit)

@@ -5,7 +5,7 @@
 
 #include "api_support.h"
 
-#define QUERY "POST /collections/c/points/query"
+#define QUERY  "POST /collections/c/points/query"
 #define SEARCH "POST /collections/c/points/search"
 #define SCROLL "POST /collections/c/points/scroll"
 
@@ -156,9 +156,9 @@ TEST(bad_queries_are_refused)
 
 TEST(what_comes_later_is_refused_by_name)
 {
-    static const char *const kinds[] = { "recommend", "discover", "context", "order_by",
-                                         "fusion", "rrf", "formula", "sample",
-                                         "relevance_feedback" };
+    static const char *const kinds[] = { "recommend", "discover", "context",
+                                         "order_by",  "fusion",   "rrf",
+                                         "formula",   "sample",   "relevance_feedback" };
     char body[100], message[200];
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         snprintf(body, sizeof body, "{\"query\":{\"%s\":{}}}", kinds[i]);

@@ -42,7 +42,9 @@ static const oct_named_vector forms[] = {
       .count = 2,
       .kind = OCT_VECTOR_SPARSE,
       .indices = (const uint32_t[]){ 0, UINT32_MAX } },
-    { .name = { "e", 1 }, .values = some, .kind = OCT_VECTOR_SPARSE,
+    { .name = { "e", 1 },
+      .values = some,
+      .kind = OCT_VECTOR_SPARSE,
       .indices = (const uint32_t[]){ 0 } },
 };
 

@@ -24,7 +24,7 @@ static void fill_template(const char *template, char *out)
             *out++ = template[1] == 'i' ? '7' : template[1];
             template = strchr(template, '}') + 1;
         } else {
-            *out++ = *template++;
+            *out++ = *template ++;
         }
     }
     *out = '\0';

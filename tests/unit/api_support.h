@@ -47,7 +47,10 @@ static inline void api_begin(api_case *it, const char *verb, const char *path, c
     api_begin_with(it, verb, path, body, 0);
 }
 
-static inline void api_end(api_case *it) { oct_arena_reset(&it->arena); }
+static inline void api_end(api_case *it)
+{
+    oct_arena_reset(&it->arena);
+}
 
 /* The request must fail with that status and exactly that bare message. */
 static inline void api_rejects(const char *path_and_verb, const char *body, oct_status status,

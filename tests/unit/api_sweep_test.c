@@ -73,7 +73,8 @@ TEST(every_failing_allocation_of_decoding_is_nomem)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         for (size_t filler = 0; filler <= FILLER_MAX; filler += FILLER_STEP) {
             uint64_t n = 1;
-            while (!decode_failing_at(&rows[i], filler, n)) n++;
+            while (!decode_failing_at(&rows[i], filler, n))
+                n++;
             CHECK(!test_failed);
             failures += n - 1;
         }
@@ -120,7 +121,8 @@ TEST(every_failing_allocation_of_encoding_is_nomem)
     CHECK(encode_failing_at(0, &calls) == OCT_OK);
     CHECK(calls > 1);
     uint64_t needed = calls;
-    for (uint64_t n = 1; n <= needed; n++) CHECK(encode_failing_at(n, &calls) == OCT_NOMEM);
+    for (uint64_t n = 1; n <= needed; n++)
+        CHECK(encode_failing_at(n, &calls) == OCT_NOMEM);
 }
 
 TEST_MAIN(every_failing_allocation_of_decoding_is_nomem,

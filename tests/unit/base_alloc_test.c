@@ -14,7 +14,8 @@ TEST(new_and_free_give_memory_back)
     memset(memory, 1, 100);
     uint8_t *zeroed = oct_new_zeroed(alloc, 1000);
     CHECK(zeroed != NULL);
-    for (size_t i = 0; i < 1000; i++) CHECK(zeroed[i] == 0);
+    for (size_t i = 0; i < 1000; i++)
+        CHECK(zeroed[i] == 0);
     CHECK_EQ_U64(oct_atomic_load(&heap_counting.bytes), 1100);
     oct_free(alloc, memory, 100);
     oct_free(alloc, zeroed, 1000);
@@ -62,8 +63,10 @@ TEST(array_resize_keeps_the_content)
     for (int round = 0; round < 200; round++) {
         size_t next = test_random_below(50);
         CHECK(oct_array_resize(alloc, &array, count, next, sizeof array[0], NULL) == OCT_OK);
-        for (size_t i = 0; i < count && i < next; i++) CHECK(array[i] == i * 7);
-        for (size_t i = count; i < next; i++) array[i] = (uint32_t)i * 7;
+        for (size_t i = 0; i < count && i < next; i++)
+            CHECK(array[i] == i * 7);
+        for (size_t i = count; i < next; i++)
+            array[i] = (uint32_t)i * 7;
         count = next;
         CHECK((array == NULL) == (count == 0));
         CHECK_EQ_U64(oct_atomic_load(&heap_counting.bytes), count * sizeof array[0]);
@@ -114,7 +117,8 @@ TEST(array_reserve_doubles)
         CHECK(capacity > count);
         array[count] = (uint16_t)count;
     }
-    for (size_t i = 0; i < 20000; i++) CHECK(array[i] == (uint16_t)i);
+    for (size_t i = 0; i < 20000; i++)
+        CHECK(array[i] == (uint16_t)i);
     CHECK(oct_atomic_load(&heap_counting.calls) < 12); /* 128 to 32768 items */
     size_t before = capacity;
     CHECK(oct_array_reserve(alloc, &array, &capacity, 5, sizeof array[0], NULL) == OCT_OK);
@@ -136,7 +140,8 @@ TEST(counting_fails_at_one_call_or_from_it_on)
             CHECK((memory[i] == NULL) == refused);
         }
         CHECK_EQ_U64(oct_atomic_load(&heap_counting.calls), 5);
-        for (int i = 0; i < 5; i++) oct_free(alloc, memory[i], 8); /* freeing never counts */
+        for (int i = 0; i < 5; i++)
+            oct_free(alloc, memory[i], 8); /* freeing never counts */
         CHECK_EQ_U64(oct_atomic_load(&heap_counting.calls), 5);
         CHECK(heap_is_empty());
     }
@@ -255,11 +260,14 @@ TEST(locks_and_counters_hold_between_threads)
     for (int i = 0; i < THREADS; i++)
         CHECK(pthread_create(&threads[i], NULL, count_up, &shared) == 0);
     oct_mutex_lock(&shared.mutex);
-    while (shared.running > 0) oct_condition_variable_wait(&shared.changed, &shared.mutex);
+    while (shared.running > 0)
+        oct_condition_variable_wait(&shared.changed, &shared.mutex);
     oct_mutex_unlock(&shared.mutex);
-    for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
 #else
-    for (int i = 0; i < THREADS; i++) count_up(&shared);
+    for (int i = 0; i < THREADS; i++)
+        count_up(&shared);
 #endif
     oct_rwlock_read(&shared.rwlock);
     CHECK_EQ_U64(shared.under_rwlock, THREADS * ROUNDS);

@@ -64,8 +64,10 @@ TEST(pieces_keep_their_content)
         for (int i = 0; i < PIECES; i++)
             resize_piece(&arena, &pieces[test_random_below(PIECES / 2)]);
         push_pieces(&arena, pieces + PIECES / 2, PIECES / 2);
-        for (int i = 0; i < PIECES; i++) resize_piece(&arena, &pieces[PIECES - 1]);
-        for (int i = 0; i < PIECES; i++) CHECK(is_filled(pieces[i]));
+        for (int i = 0; i < PIECES; i++)
+            resize_piece(&arena, &pieces[PIECES - 1]);
+        for (int i = 0; i < PIECES; i++)
+            CHECK(is_filled(pieces[i]));
         CHECK_EQ_U64(arena.bytes, oct_atomic_load(&heap_counting.bytes));
         oct_arena_reset(&arena);
         CHECK(heap_is_empty());
@@ -149,7 +151,8 @@ TEST(arrays_are_zeroed_and_checked)
     oct_arena_init(&arena, heap_start(), 0);
     uint64_t *array;
     CHECK(oct_arena_array(&arena, 1000, sizeof array[0], &array, &error) == OCT_OK);
-    for (int i = 0; i < 1000; i++) CHECK(array[i] == 0);
+    for (int i = 0; i < 1000; i++)
+        CHECK(array[i] == 0);
     CHECK(oct_arena_array(&arena, 0, sizeof array[0], &array, &error) == OCT_OK);
     CHECK(array != NULL);
     CHECK(oct_arena_array(&arena, SIZE_MAX / 8 + 1, 8, &array, &error) == OCT_NOMEM);
@@ -192,14 +195,19 @@ static int use_everything(oct_arena *arena)
     if (!kept) return failures + 1;
     memset(kept, 9, 3000);
     uint8_t *grown = oct_arena_resize(arena, kept, 3000, 300000);
-    if (!grown) failures++;
-    else kept = grown;
+    if (!grown)
+        failures++;
+    else
+        kept = grown;
     if (oct_arena_array(arena, 50000, 8, &array, NULL) != OCT_OK) failures++;
     if (array) array[0] = 1;
     uint8_t *moved = oct_arena_resize(arena, kept, 3000, 600000); /* no longer the newest */
-    if (!moved) failures++;
-    else kept = moved;
-    for (int i = 0; i < 3000; i++) CHECK_OR(-1, kept[i] == 9);
+    if (!moved)
+        failures++;
+    else
+        kept = moved;
+    for (int i = 0; i < 3000; i++)
+        CHECK_OR(-1, kept[i] == 9);
     CHECK_OR(-1, copy.bytes == 0 || memcmp(copy.at, "kept", 4) == 0);
     return failures;
 }

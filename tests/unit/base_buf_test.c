@@ -22,7 +22,8 @@ TEST(appends_equal_a_plain_array)
             uint8_t piece[400];
             size_t more = test_random_below(sizeof piece);
             bool zeros = test_random_below(4) == 0;
-            for (size_t j = 0; j < more; j++) piece[j] = zeros ? 0 : (uint8_t)test_random();
+            for (size_t j = 0; j < more; j++)
+                piece[j] = zeros ? 0 : (uint8_t)test_random();
             oct_status status = zeros ? oct_buf_append_zeros(&buf, more, NULL)
                                       : oct_buf_append(&buf, piece, more, NULL);
             bool fits = bytes + more <= bytes_max;
@@ -50,7 +51,8 @@ TEST(reserved_room_needs_no_memory)
     CHECK(oct_buf_reserve(&buf, 1000, &error) == OCT_OK);
     heap_counting.fail_after = true;
     heap_counting.fail_at = 1;
-    for (int i = 0; i < 1000; i++) CHECK(oct_buf_append_u8(&buf, (uint8_t)i, &error) == OCT_OK);
+    for (int i = 0; i < 1000; i++)
+        CHECK(oct_buf_append_u8(&buf, (uint8_t)i, &error) == OCT_OK);
     CHECK(oct_buf_reserve(&buf, 100000, &error) == OCT_NOMEM);
     CHECK(buf.bytes == 1000 && buf.at[999] == (uint8_t)999);
     oct_buf_clear(&buf);
@@ -192,5 +194,5 @@ TEST(every_allocation_may_fail)
 }
 
 TEST_MAIN(appends_equal_a_plain_array, reserved_room_needs_no_memory,
-          the_maximum_is_a_limit_for_any_size, integers_are_little_endian,
-          every_prefix_is_corrupt, a_failed_read_moves_nothing, every_allocation_may_fail)
+          the_maximum_is_a_limit_for_any_size, integers_are_little_endian, every_prefix_is_corrupt,
+          a_failed_read_moves_nothing, every_allocation_may_fail)

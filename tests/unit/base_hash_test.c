@@ -14,7 +14,8 @@ static uint32_t crc_bit_by_bit(uint32_t crc, const uint8_t *at, size_t bytes)
     crc = ~crc;
     for (size_t i = 0; i < bytes; i++) {
         crc ^= at[i];
-        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (crc & 1 ? 0x82F63B78u : 0);
+        for (int bit = 0; bit < 8; bit++)
+            crc = (crc >> 1) ^ (crc & 1 ? 0x82F63B78u : 0);
     }
     return ~crc;
 }
@@ -26,7 +27,8 @@ TEST(crc_known_answers)
     CHECK_EQ_U64(oct_crc32c(0, bytes, 32), 0x8A9136AA);
     memset(bytes, 0xFF, 32);
     CHECK_EQ_U64(oct_crc32c(0, bytes, 32), 0x62A8AB43);
-    for (int i = 0; i < 32; i++) bytes[i] = (uint8_t)i;
+    for (int i = 0; i < 32; i++)
+        bytes[i] = (uint8_t)i;
     CHECK_EQ_U64(oct_crc32c(0, bytes, 32), 0x46DD794E);
     CHECK_EQ_U64(oct_crc32c(0, bytes, 0), 0);
     CHECK_EQ_U64(oct_crc32c(77, bytes, 0), 77);
@@ -35,7 +37,8 @@ TEST(crc_known_answers)
 TEST(crc_equals_bit_by_bit)
 {
     uint8_t bytes[600];
-    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)test_random();
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)test_random();
     for (int i = 0; i < 3000; i++) {
         size_t from = test_random_below(16);
         size_t length = test_random_below(sizeof bytes - 16);
@@ -77,7 +80,8 @@ TEST(hash_bytes_known_answers)
         { UINT64_MAX, 63, UINT64_C(0xa647e0dc5ff52d03) },
     };
     uint8_t bytes[64];
-    for (int i = 0; i < 64; i++) bytes[i] = (uint8_t)i;
+    for (int i = 0; i < 64; i++)
+        bytes[i] = (uint8_t)i;
     for (size_t i = 0; i < ARRAY_COUNT(known); i++)
         CHECK_EQ_U64(oct_hash_bytes(known[i].seed, bytes, known[i].bytes), known[i].hash);
 }
@@ -87,7 +91,8 @@ TEST(hash_bytes_at_any_alignment)
     uint8_t bytes[80];
     for (size_t length = 0; length <= 64; length++) {
         uint8_t text[64];
-        for (size_t i = 0; i < length; i++) text[i] = (uint8_t)test_random();
+        for (size_t i = 0; i < length; i++)
+            text[i] = (uint8_t)test_random();
         uint64_t expected = oct_hash_bytes(3, text, length);
         for (size_t from = 0; from < 16; from++) {
             memcpy(bytes + from, text, length);
@@ -112,15 +117,19 @@ TEST(hash_u64_is_a_bijection_that_avalanches)
 {
     enum { VALUES = 20000 };
     static uint64_t hashes[VALUES];
-    for (uint64_t i = 0; i < VALUES; i++) hashes[i] = oct_hash_u64(7, i << (i % 40));
+    for (uint64_t i = 0; i < VALUES; i++)
+        hashes[i] = oct_hash_u64(7, i << (i % 40));
     qsort(hashes, VALUES, sizeof hashes[0], by_value);
     uint64_t same = 0;
-    for (size_t i = 1; i < VALUES; i++) same += hashes[i] == hashes[i - 1];
+    for (size_t i = 1; i < VALUES; i++)
+        same += hashes[i] == hashes[i - 1];
     /* The inputs i << (i % 40) repeat a value only where the hash repeats too. */
     static uint64_t inputs[VALUES];
-    for (uint64_t i = 0; i < VALUES; i++) inputs[i] = i << (i % 40);
+    for (uint64_t i = 0; i < VALUES; i++)
+        inputs[i] = i << (i % 40);
     qsort(inputs, VALUES, sizeof inputs[0], by_value);
-    for (size_t i = 1; i < VALUES; i++) same -= inputs[i] == inputs[i - 1];
+    for (size_t i = 1; i < VALUES; i++)
+        same -= inputs[i] == inputs[i - 1];
     CHECK_EQ_U64(same, 0);
     /* Flipping any bit of value or seed flips each output bit about every second time. */
     for (int bit = 0; bit < 128; bit++) {
@@ -131,9 +140,11 @@ TEST(hash_u64_is_a_bijection_that_avalanches)
             uint64_t other = bit < 64 ? oct_hash_u64(seed, value ^ UINT64_C(1) << bit)
                                       : oct_hash_u64(seed ^ UINT64_C(1) << (bit - 64), value);
             uint64_t changed = oct_hash_u64(seed, value) ^ other;
-            for (int j = 0; j < 64; j++) flips[j] += (int)(changed >> j & 1);
+            for (int j = 0; j < 64; j++)
+                flips[j] += (int)(changed >> j & 1);
         }
-        for (int j = 0; j < 64; j++) CHECK(flips[j] > 120 && flips[j] < 280);
+        for (int j = 0; j < 64; j++)
+            CHECK(flips[j] > 120 && flips[j] < 280);
     }
 }
 
@@ -163,7 +174,8 @@ TEST(ranges_are_uniform)
     /* A limit of 3/4 of 2^64: a plain modulo would give the lower third twice as often. */
     uint64_t large = UINT64_C(3) << 62;
     int low = 0;
-    for (int i = 0; i < DRAWS; i++) low += oct_rng_below(&rng, large) < large / 3;
+    for (int i = 0; i < DRAWS; i++)
+        low += oct_rng_below(&rng, large) < large / 3;
     CHECK(low > DRAWS / 3 * 9 / 10 && low < DRAWS / 3 * 11 / 10);
     CHECK(oct_rng_below(&rng, UINT64_MAX) < UINT64_MAX);
 }
@@ -182,5 +194,5 @@ TEST(floats_are_in_the_unit_interval)
 }
 
 TEST_MAIN(crc_known_answers, crc_equals_bit_by_bit, hash_bytes_known_answers,
-          hash_bytes_at_any_alignment, hash_u64_is_a_bijection_that_avalanches,
-          rng_is_splitmix64, ranges_are_uniform, floats_are_in_the_unit_interval)
+          hash_bytes_at_any_alignment, hash_u64_is_a_bijection_that_avalanches, rng_is_splitmix64,
+          ranges_are_uniform, floats_are_in_the_unit_interval)

@@ -66,7 +66,10 @@ static inline const oct_alloc *heap_start(void)
     return &heap_counting.alloc;
 }
 
-static inline bool heap_is_empty(void) { return oct_atomic_load(&heap_counting.bytes) == 0; }
+static inline bool heap_is_empty(void)
+{
+    return oct_atomic_load(&heap_counting.bytes) == 0;
+}
 
 /* See above: returns k while the sweep goes on, else 0. */
 static inline uint64_t heap_fail_at(uint64_t k)

@@ -40,7 +40,8 @@ static void check_set(const oct_idset *set, uint32_t count)
     memset(bits, 0, sizeof bits);
     bits[WORDS - 1] = UINT64_C(1) << 63; /* what is there stays */
     oct_idset_or_into(set, bits);
-    for (size_t i = 0; i + 1 < WORDS; i++) CHECK(bits[i] == model[i]);
+    for (size_t i = 0; i + 1 < WORDS; i++)
+        CHECK(bits[i] == model[i]);
     CHECK(bits[WORDS - 1] == (model[WORDS - 1] | UINT64_C(1) << 63));
     for (int i = 0; i < 2000; i++) {
         uint32_t offset = test_random_below(LIMIT);
@@ -106,13 +107,13 @@ TEST(the_bytes_are_those_of_the_head_comment)
 {
     const uint32_t few[] = { 3, 0xFFFF, 0x50000, 0x50001, 0xFFFFFFFE };
     const uint8_t expected[] = {
-        5, 0, 0, 0, 3, 0, 0, 0,                         /* header */
-        0, 0, 1, 0, 32, 0, 0, 0,                        /* range 0: two members at 32 */
-        5, 0, 1, 0, 40, 0, 0, 0,                        /* range 5: two members at 40 */
-        0xFF, 0xFF, 0, 0, 48, 0, 0, 0,                  /* range 65535: one member at 48 */
-        3, 0, 0xFF, 0xFF, 0, 0, 0, 0,                   /* 3, 65535 */
-        0, 0, 1, 0, 0, 0, 0, 0,                         /* 0, 1 */
-        0xFE, 0xFF, 0, 0, 0, 0, 0, 0,                   /* 65534 */
+        5,    0,    0,    0,    3,  0, 0, 0, /* header */
+        0,    0,    1,    0,    32, 0, 0, 0, /* range 0: two members at 32 */
+        5,    0,    1,    0,    40, 0, 0, 0, /* range 5: two members at 40 */
+        0xFF, 0xFF, 0,    0,    48, 0, 0, 0, /* range 65535: one member at 48 */
+        3,    0,    0xFF, 0xFF, 0,  0, 0, 0, /* 3, 65535 */
+        0,    0,    1,    0,    0,  0, 0, 0, /* 0, 1 */
+        0xFE, 0xFF, 0,    0,    0,  0, 0, 0, /* 65534 */
     };
     oct_buf buf;
     oct_idset set;
@@ -161,8 +162,10 @@ TEST(truncated_and_longer_sets_are_corrupt)
     oct_status status;
     uint32_t count = 0;
     oct_buf_init(&buf, heap_start(), 1 << 20);
-    for (uint32_t i = 0; i < 6000; i++) sorted[count++] = i * 11;
-    for (uint32_t i = 0; i < 10; i++) sorted[count++] = 200000 + i;
+    for (uint32_t i = 0; i < 6000; i++)
+        sorted[count++] = i * 11;
+    for (uint32_t i = 0; i < 10; i++)
+        sorted[count++] = 200000 + i;
     CHECK(oct_idset_write(sorted, count, &buf, NULL) == OCT_OK);
     for (size_t bytes = 0; bytes < buf.bytes; bytes += 1 + bytes / 100) {
         uint8_t *copy = open_copy(buf.at, bytes, &status, &set);
@@ -212,13 +215,13 @@ TEST(each_rule_is_checked)
         size_t byte;
         uint8_t value;
     } damage[] = {
-        { 0, 2 },  { 0, 4 },                        /* count */
-        { 4, 1 },  { 4, 3 },  { 7, 0xFF },          /* ranges */
-        { 8, 5 },  { 8, 6 },  { 16, 0 },            /* range order */
-        { 10, 0 }, { 10, 4 }, { 11, 0x20 },         /* members of a range */
-        { 12, 32 }, { 12, 16 }, { 20, 24 }, { 23, 1 }, /* container offsets */
-        { 24, 9 }, { 24, 10 },                      /* ascending values */
-        { 28, 1 }, { 31, 1 }, { 39, 1 }             /* padding */
+        { 0, 2 },   { 0, 4 },                            /* count */
+        { 4, 1 },   { 4, 3 },   { 7, 0xFF },             /* ranges */
+        { 8, 5 },   { 8, 6 },   { 16, 0 },               /* range order */
+        { 10, 0 },  { 10, 4 },  { 11, 0x20 },            /* members of a range */
+        { 12, 32 }, { 12, 16 }, { 20, 24 },   { 23, 1 }, /* container offsets */
+        { 24, 9 },  { 24, 10 },                          /* ascending values */
+        { 28, 1 },  { 31, 1 },  { 39, 1 }                /* padding */
     };
     for (size_t i = 0; i < ARRAY_COUNT(damage); i++) {
         oct_buf buf;
@@ -240,7 +243,8 @@ TEST(a_bitset_with_the_wrong_count_is_corrupt)
     oct_buf buf;
     oct_idset set;
     oct_buf_init(&buf, heap_start(), 1 << 20);
-    for (uint32_t i = 0; i < 5000; i++) sorted[i] = i * 2;
+    for (uint32_t i = 0; i < 5000; i++)
+        sorted[i] = i * 2;
     CHECK(oct_idset_write(sorted, 5000, &buf, NULL) == OCT_OK);
     CHECK(oct_idset_open(buf.at, buf.bytes, 9999, &set, NULL) == OCT_OK);
     CHECK(oct_idset_open(buf.at, buf.bytes, 9998, &set, NULL) == OCT_CORRUPT);

@@ -30,7 +30,10 @@ static const oct_json *parse(const char *text)
     return value;
 }
 
-static void start(void) { oct_arena_init(&arena, heap_start(), 0); }
+static void start(void)
+{
+    oct_arena_init(&arena, heap_start(), 0);
+}
 
 static void finish(void)
 {
@@ -45,11 +48,11 @@ TEST(kinds_and_their_names)
         oct_json_kind kind;
         const char *name;
     } known[] = {
-        { "null", OCT_JSON_NULL, "null" },      { "true", OCT_JSON_BOOL, "boolean" },
-        { "false", OCT_JSON_BOOL, "boolean" },  { "0", OCT_JSON_UINT, "integer" },
-        { "-1", OCT_JSON_INT, "integer" },      { "1.5", OCT_JSON_REAL, "floating point number" },
-        { "\"\"", OCT_JSON_STRING, "string" },  { "[]", OCT_JSON_ARRAY, "array" },
-        { "{}", OCT_JSON_OBJECT, "object" },    { " \t\r\n[ ] \n", OCT_JSON_ARRAY, "array" },
+        { "null", OCT_JSON_NULL, "null" },     { "true", OCT_JSON_BOOL, "boolean" },
+        { "false", OCT_JSON_BOOL, "boolean" }, { "0", OCT_JSON_UINT, "integer" },
+        { "-1", OCT_JSON_INT, "integer" },     { "1.5", OCT_JSON_REAL, "floating point number" },
+        { "\"\"", OCT_JSON_STRING, "string" }, { "[]", OCT_JSON_ARRAY, "array" },
+        { "{}", OCT_JSON_OBJECT, "object" },   { " \t\r\n[ ] \n", OCT_JSON_ARRAY, "array" },
     };
     start();
     for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
@@ -197,12 +200,39 @@ TEST(errors_say_where)
 TEST(texts_that_are_not_json)
 {
     static const char *const wrong[] = {
-        " ",          "tru",       "nul",         "TRUE",      "+1",        "01",
-        "1.",         ".5",        "1e",          "0x10",      "--1",       "[",
-        "{",          "]",         "[1 2]",       "{\"a\"}",   "{1:2}",     "\"",
-        "\"\\x\"",    "\"\\u12\"", "\"\\ud800\"", "\"\\ud800\\u0041\"",     "\"\\udc00\"",
-        "\"\xFF\"",   "\"\xC0\x80\"", "\"\xED\xA0\x80\"", "\"\xF4\x90\x80\x80\"", "\"\xE2\x82\"",
-        "\"\x01\"",   "{} {}",     "[1]]",        "//\n1",     "\x80",
+        " ",
+        "tru",
+        "nul",
+        "TRUE",
+        "+1",
+        "01",
+        "1.",
+        ".5",
+        "1e",
+        "0x10",
+        "--1",
+        "[",
+        "{",
+        "]",
+        "[1 2]",
+        "{\"a\"}",
+        "{1:2}",
+        "\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\ud800\"",
+        "\"\\ud800\\u0041\"",
+        "\"\\udc00\"",
+        "\"\xFF\"",
+        "\"\xC0\x80\"",
+        "\"\xED\xA0\x80\"",
+        "\"\xF4\x90\x80\x80\"",
+        "\"\xE2\x82\"",
+        "\"\x01\"",
+        "{} {}",
+        "[1]]",
+        "//\n1",
+        "\x80",
     };
     start();
     oct_error error;
@@ -234,7 +264,8 @@ static size_t nested(char *out, const char *before, size_t levels)
         bytes += strlen(open);
     }
     out[bytes++] = '1';
-    for (size_t i = levels; i-- > 0;) out[bytes++] = i % 2 ? '}' : ']';
+    for (size_t i = levels; i-- > 0;)
+        out[bytes++] = i % 2 ? '}' : ']';
     return bytes;
 }
 
@@ -262,7 +293,8 @@ TEST(depth_is_limited_without_recursion)
     /* Many shallow containers are no depth. */
     size_t bytes = 0;
     text[bytes++] = '[';
-    for (int i = 0; i < 1000; i++, bytes += 8) memcpy(text + bytes, "[[{}]], ", 8);
+    for (int i = 0; i < 1000; i++, bytes += 8)
+        memcpy(text + bytes, "[[{}]], ", 8);
     memcpy(text + bytes, "[]]", 3);
     CHECK(parse_bytes(text, bytes + 3, &value, &error) == OCT_OK);
     CHECK(oct_json_count(value) == 1001);
@@ -316,9 +348,12 @@ TEST(floats_are_rounded_once_from_the_double)
             double real = (double)test_random_float() * pow(10, test_random_below(60) - 30.0);
             uint32_t kind = test_random_below(4);
             uint64_t integer = 1 + (test_random() >> (1 + test_random_below(63)));
-            if (kind == 0) sprintf(at, "%" PRIu64, integer * 2 - 1);
-            else if (kind == 1) sprintf(at, "-%" PRIu64, integer);
-            else sprintf(at, "%.17g", real);
+            if (kind == 0)
+                sprintf(at, "%" PRIu64, integer * 2 - 1);
+            else if (kind == 1)
+                sprintf(at, "-%" PRIu64, integer);
+            else
+                sprintf(at, "%.17g", real);
             expected[i] = (float)strtod(at, NULL);
             if (kind == 0) expected[i] = (float)strtoull(at, NULL, 10);
             if (kind == 1) expected[i] = -(float)strtoull(at + 1, NULL, 10);
@@ -336,8 +371,8 @@ TEST(floats_are_rounded_once_from_the_double)
 
 TEST(floats_stop_at_the_first_that_is_none)
 {
-    static const char *const wrong[] = { "null", "\"1\"", "[1]", "{}", "true", "1e39",
-                                         "-3.5e38", "1e308" };
+    static const char *const wrong[] = { "null", "\"1\"", "[1]",     "{}",
+                                         "true", "1e39",  "-3.5e38", "1e308" };
     float found[4];
     start();
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
@@ -381,12 +416,13 @@ TEST(memory_is_the_text_and_its_values)
     CHECK(parse_bytes(text, bytes, &value, NULL) == OCT_OK);
     CHECK(oct_json_count(value) == POINTS);
     size_t needed = bytes + values * 16;
-    CHECK(arena.bytes < needed + 8192);                                    /* kept */
+    CHECK(arena.bytes < needed + 8192);                                          /* kept */
     CHECK(oct_atomic_load(&heap_counting.peak) < bytes + bytes * 16 / 6 + 8192); /* at most */
     finish();
     /* One character a value: yyjson's guess is far too low and has to grow. */
     memset(text, '1', bytes);
-    for (size_t i = 1; i < bytes; i += 2) text[i] = ',';
+    for (size_t i = 1; i < bytes; i += 2)
+        text[i] = ',';
     text[0] = '[';
     text[1] = '1';
     bytes -= bytes % 2;
@@ -413,7 +449,8 @@ static size_t walk(const oct_json *value)
     if (kind != OCT_JSON_ARRAY && kind != OCT_JSON_OBJECT) return count;
     oct_json_iter iter = oct_json_iterate(value);
     oct_str key;
-    for (const oct_json *item; (item = oct_json_next(&iter, &key)) != NULL;) count += walk(item);
+    for (const oct_json *item; (item = oct_json_next(&iter, &key)) != NULL;)
+        count += walk(item);
     return count;
 }
 
@@ -438,8 +475,10 @@ TEST(damaged_texts_are_refused_or_json)
         oct_status status = parse_bytes(text, kept, &value, &error);
         free(text);
         CHECK(status == OCT_OK || (status == OCT_BAD_INPUT && value == NULL));
-        if (status == OCT_OK) CHECK(walk(value) > 0);
-        else CHECK(strstr(error.message, " (byte "));
+        if (status == OCT_OK)
+            CHECK(walk(value) > 0);
+        else
+            CHECK(strstr(error.message, " (byte "));
         valid += status == OCT_OK;
         oct_arena_reset(&arena);
     }
@@ -452,7 +491,8 @@ TEST(every_allocation_may_fail)
     enum { VALUES = 20000 };
     static char text[VALUES * 2 + 2];
     text[0] = '[';
-    for (size_t i = 0; i < VALUES; i++) memcpy(text + 1 + 2 * i, i + 1 < VALUES ? "7," : "7]", 2);
+    for (size_t i = 0; i < VALUES; i++)
+        memcpy(text + 1 + 2 * i, i + 1 < VALUES ? "7," : "7]", 2);
     uint64_t runs = 0;
     for (uint64_t k = 1; heap_fail_at(k); k++) {
         oct_error error;

@@ -37,7 +37,10 @@ static void restart(void)
     oct_json_writer_init(&writer, &buf);
 }
 
-static oct_str written(void) { return (oct_str){ (const char *)buf.at, buf.bytes }; }
+static oct_str written(void)
+{
+    return (oct_str){ (const char *)buf.at, buf.bytes };
+}
 
 static void check_written(const char *expected)
 {
@@ -94,8 +97,9 @@ TEST(commas_and_colons_come_by_themselves)
 TEST(strings_are_escaped_like_serde_json)
 {
     start();
-    static const char *const names[32] = { [8] = "\\b", [9] = "\\t", [10] = "\\n", [12] = "\\f",
-                                           [13] = "\\r" };
+    static const char *const names[32] = {
+        [8] = "\\b", [9] = "\\t", [10] = "\\n", [12] = "\\f", [13] = "\\r"
+    };
     for (int byte = 0; byte < 128; byte++) {
         char text[] = { 'a', (char)byte, (char)byte, 'z' };
         char one[8], expected[32];
@@ -113,7 +117,8 @@ TEST(strings_are_escaped_like_serde_json)
     for (int i = 0; i < 2000; i++) {
         char text[60];
         size_t bytes = test_random_below(sizeof text);
-        for (size_t j = 0; j < bytes; j++) text[j] = (char)test_random_below(0x60);
+        for (size_t j = 0; j < bytes; j++)
+            text[j] = (char)test_random_below(0x60);
         oct_json_write_str(&writer, (oct_str){ text, bytes });
         CHECK(oct_str_equal(oct_json_string(parse(written())), (oct_str){ text, bytes }));
         restart();
@@ -183,8 +188,10 @@ static int digits_of(oct_str text)
     for (size_t i = 0; i < text.bytes && text.at[i] != 'e'; i++)
         if (text.at[i] >= '0' && text.at[i] <= '9') digits[count++] = text.at[i];
     size_t first = 0;
-    while (first < count && digits[first] == '0') first++;
-    while (count > first && digits[count - 1] == '0') count--;
+    while (first < count && digits[first] == '0')
+        first++;
+    while (count > first && digits[count - 1] == '0')
+        count--;
     return (int)(count - first);
 }
 
@@ -313,20 +320,30 @@ static void write_random(oct_json_writer *to, int depth)
     uint32_t count = test_random_below(test_random_below(20) ? 4 : 40);
     char text[16];
     switch (test_random_below(depth > 0 ? 8 : 6)) {
-    case 0: oct_json_write_null(to); break;
-    case 1: oct_json_write_bool(to, test_random_below(2)); break;
-    case 2: oct_json_write_uint(to, test_random() >> test_random_below(64)); break;
+    case 0:
+        oct_json_write_null(to);
+        break;
+    case 1:
+        oct_json_write_bool(to, test_random_below(2));
+        break;
+    case 2:
+        oct_json_write_uint(to, test_random() >> test_random_below(64));
+        break;
     case 3:
         oct_json_write_int(to, -1 - (int64_t)(test_random() >> (1 + test_random_below(63))));
         break;
-    case 4: oct_json_write_double(to, (double)test_random_float() * 1e17); break;
+    case 4:
+        oct_json_write_double(to, (double)test_random_float() * 1e17);
+        break;
     case 5:
-        for (size_t i = 0; i < sizeof text; i++) text[i] = (char)(test_random() % 0x7F);
+        for (size_t i = 0; i < sizeof text; i++)
+            text[i] = (char)(test_random() % 0x7F);
         oct_json_write_str(to, (oct_str){ text, test_random_below(sizeof text) });
         break;
     case 6:
         oct_json_begin_array(to);
-        for (uint32_t i = 0; i < count; i++) write_random(to, depth - 1);
+        for (uint32_t i = 0; i < count; i++)
+            write_random(to, depth - 1);
         oct_json_end_array(to);
         break;
     default:
@@ -419,7 +436,8 @@ TEST(the_last_of_duplicate_keys_is_written)
         }
         for (uint32_t j = 0; j < count; j++) {
             bool later = false;
-            for (uint32_t k = j + 1; k < count; k++) later |= keys[k] == keys[j];
+            for (uint32_t k = j + 1; k < count; k++)
+                later |= keys[k] == keys[j];
             size_t bytes = strlen(expected);
             if (later) continue;
             snprintf(expected + bytes, sizeof expected - bytes, "%s\"k%u\":%u",

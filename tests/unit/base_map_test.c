@@ -42,8 +42,10 @@ static uint32_t *get(const oct_map *map, const model *m, bool strings, size_t i)
 
 static void put(oct_map *map, model *m, bool strings, size_t i, uint32_t value)
 {
-    if (strings) oct_map_put_str(map, text_key(m, i), value);
-    else oct_map_put(map, m->high[i], m->low[i], value);
+    if (strings)
+        oct_map_put_str(map, text_key(m, i), value);
+    else
+        oct_map_put(map, m->high[i], m->low[i], value);
     m->count += !m->there[i];
     m->there[i] = true;
     m->value[i] = value;
@@ -92,8 +94,14 @@ static void random_operations(bool strings)
     CHECK(heap_is_empty());
 }
 
-TEST(ids_behave_like_an_array) { random_operations(false); }
-TEST(strings_behave_like_an_array) { random_operations(true); }
+TEST(ids_behave_like_an_array)
+{
+    random_operations(false);
+}
+TEST(strings_behave_like_an_array)
+{
+    random_operations(true);
+}
 
 TEST(missing_keys_of_an_empty_map)
 {
@@ -114,8 +122,10 @@ TEST(reserved_room_needs_no_memory)
         oct_map map;
         oct_map_init(&map, heap_start(), test_random());
         CHECK(oct_map_reserve(&map, 100, NULL) == OCT_OK);
-        for (uint32_t i = 0; i < 100; i++) oct_map_put(&map, 1, i, i);
-        for (uint32_t i = 0; i < 50; i++) CHECK(oct_map_remove(&map, 1, i));
+        for (uint32_t i = 0; i < 100; i++)
+            oct_map_put(&map, 1, i, i);
+        for (uint32_t i = 0; i < 50; i++)
+            CHECK(oct_map_remove(&map, 1, i));
         CHECK(oct_map_reserve(&map, more, NULL) == OCT_OK);
         uint64_t calls = oct_atomic_load(&heap_counting.calls);
         for (uint32_t i = 0; i < more; i++) {
@@ -124,7 +134,8 @@ TEST(reserved_room_needs_no_memory)
         }
         CHECK(oct_atomic_load(&heap_counting.calls) == calls);
         CHECK(map.used == more + 50 - MIN(more, 50u));
-        for (uint32_t i = 0; i < more; i++) CHECK(*oct_map_get(&map, 2, i) == i);
+        for (uint32_t i = 0; i < more; i++)
+            CHECK(*oct_map_get(&map, 2, i) == i);
         oct_map_deinit(&map);
     }
 }
@@ -178,8 +189,10 @@ TEST(every_allocation_may_fail)
         for (uint32_t i = 0; i < KEYS; i++) {
             oct_status status = oct_map_reserve(&map, 1, NULL);
             CHECK(status == OCT_OK || (status == OCT_NOMEM && heap_failed()));
-            if (status == OCT_OK) put(&map, &m, false, i, i);
-            else check_all(&map, &m, false);
+            if (status == OCT_OK)
+                put(&map, &m, false, i, i);
+            else
+                check_all(&map, &m, false);
         }
         check_all(&map, &m, false);
         CHECK(map.used == KEYS - (heap_failed() ? 1u : 0u));

@@ -83,7 +83,8 @@ TEST(long_messages_are_cut_between_characters)
 {
     static const char *const characters[] = { "b", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80" };
     for (size_t c = 0; c < ARRAY_COUNT(characters); c++)
-        for (size_t ascii = 0; ascii < 9; ascii++) check_cut(ascii, characters[c]);
+        for (size_t ascii = 0; ascii < 9; ascii++)
+            check_cut(ascii, characters[c]);
 }
 
 TEST(the_longest_message_fits_whole)

@@ -10,7 +10,10 @@
 
 #include "test.h"
 
-static int sign(int order) { return order < 0 ? -1 : order > 0; }
+static int sign(int order)
+{
+    return order < 0 ? -1 : order > 0;
+}
 
 TEST(order_is_bytewise)
 {
@@ -53,9 +56,20 @@ TEST(split_takes_one_part_at_a_time)
 TEST(numbers_are_decimal_u64)
 {
     uint64_t value;
-    static const char *const wrong[] = { "",   "-1", "+1", " 1", "1 ", "1.0", "0x1", "a",
-                                         "1e3", "18446744073709551616", "99999999999999999999",
-                                         "184467440737095516150", "/", ":" };
+    static const char *const wrong[] = { "",
+                                         "-1",
+                                         "+1",
+                                         " 1",
+                                         "1 ",
+                                         "1.0",
+                                         "0x1",
+                                         "a",
+                                         "1e3",
+                                         "18446744073709551616",
+                                         "99999999999999999999",
+                                         "184467440737095516150",
+                                         "/",
+                                         ":" };
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         value = 7;
         CHECK(!oct_str_u64(oct_str_of(wrong[i]), &value));
@@ -99,7 +113,8 @@ static bool reencodes(const unsigned char *text, size_t bytes)
         size_t length = lead < 0x80 ? 1 : lead < 0xC0 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
         if (length == 0 || length > bytes - i) return false;
         uint32_t code = length == 1 ? lead : lead & (0xFFu >> (length + 1));
-        for (size_t j = 1; j < length; j++) code = code << 6 | (text[i + j] & 0x3F);
+        for (size_t j = 1; j < length; j++)
+            code = code << 6 | (text[i + j] & 0x3F);
         unsigned char again[4];
         if (lead >= 0xF8 || code > 0x10FFFF || encode(code, again) != length) return false;
         if (memcmp(again, text + i, length) != 0) return false;
@@ -161,8 +176,10 @@ TEST(bits_are_those_of_an_array_of_bools)
     for (int i = 0; i < 2000; i++) {
         size_t index = test_random_below(COUNT);
         bool on = test_random_below(2);
-        if (on) oct_bits_set(bits, index);
-        else oct_bits_clear(bits, index);
+        if (on)
+            oct_bits_set(bits, index);
+        else
+            oct_bits_clear(bits, index);
         model[index] = on;
         size_t count = 0;
         for (size_t j = 0; j < COUNT; j++) {
@@ -181,7 +198,6 @@ TEST(shown_cuts_between_characters)
         CHECK(oct_str_shown(text, most) == shown[most]);
 }
 
-TEST_MAIN(shown_cuts_between_characters,
-          order_is_bytewise, split_takes_one_part_at_a_time, numbers_are_decimal_u64,
-          utf8_of_up_to_three_bytes, utf8_of_every_code_point, utf8_of_random_strings,
-          bits_are_those_of_an_array_of_bools)
+TEST_MAIN(shown_cuts_between_characters, order_is_bytewise, split_takes_one_part_at_a_time,
+          numbers_are_decimal_u64, utf8_of_up_to_three_bytes, utf8_of_every_code_point,
+          utf8_of_random_strings, bits_are_those_of_an_array_of_bools)

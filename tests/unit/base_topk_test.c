@@ -18,7 +18,10 @@ static int best_first(const void *a, const void *b)
     return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-static bool same_hit(oct_hit a, oct_hit b) { return a.score == b.score && a.offset == b.offset; }
+static bool same_hit(oct_hit a, oct_hit b)
+{
+    return a.score == b.score && a.offset == b.offset;
+}
 
 /* Is `hit` among the best `limit` of all[count]? */
 static bool is_kept(const oct_hit *all, uint32_t count, oct_hit hit, uint32_t limit)
@@ -45,7 +48,8 @@ TEST(equals_a_full_sort)
         }
         qsort(all, STREAM, sizeof all[0], best_first);
         CHECK(oct_topk_finish(&topk) == room);
-        for (uint32_t i = 0; i < room; i++) CHECK(same_hit(kept[i], all[i]));
+        for (uint32_t i = 0; i < room; i++)
+            CHECK(same_hit(kept[i], all[i]));
     }
 }
 
@@ -56,7 +60,8 @@ TEST(the_worst_is_at_the_root)
     oct_topk_init(&topk, hits, ARRAY_COUNT(hits));
     for (uint32_t i = 0; i < 500; i++) {
         oct_topk_push(&topk, (oct_hit){ test_random_float(), i });
-        for (uint32_t j = 1; j < topk.count; j++) CHECK(!oct_hit_before(hits[0], hits[j]));
+        for (uint32_t j = 1; j < topk.count; j++)
+            CHECK(!oct_hit_before(hits[0], hits[j]));
     }
 }
 

@@ -32,8 +32,11 @@ static oct_status no_entropy(void *self, void *target, size_t bytes, oct_error *
 
 static oct_host host_of(const fixture *world)
 {
-    return (oct_host){ .alloc = world->alloc, .vfs = world->vfs, .unix_ms = no_time,
-                       .monotonic_ns = no_time, .entropy = no_entropy };
+    return (oct_host){ .alloc = world->alloc,
+                       .vfs = world->vfs,
+                       .unix_ms = no_time,
+                       .monotonic_ns = no_time,
+                       .entropy = no_entropy };
 }
 
 static void keep_word(const oct_json *object, const char *key, char word[16])
@@ -112,9 +115,10 @@ static bool make_database(const oct_host *host)
         good = call(db, "PUT", "/collections/c/points?wait=true", body);
         if (i % 100 == 99) good = good && oct_maintain(db, 1000, &more, NULL) == OCT_OK;
     }
-    while (good && more) good = oct_maintain(db, 1000, &more, NULL) == OCT_OK;
-    good = good && call(db, "POST", "/collections/c/points/delete?wait=true",
-                        "{\"points\":[1,2,3,699]}");
+    while (good && more)
+        good = oct_maintain(db, 1000, &more, NULL) == OCT_OK;
+    good = good &&
+           call(db, "POST", "/collections/c/points/delete?wait=true", "{\"points\":[1,2,3,699]}");
     oct_close(db);
     return good;
 }
@@ -131,8 +135,8 @@ static void add_file(void *arg, const char *name)
 {
     file_list *files = arg;
     if (name[strlen(name) - 1] == '/' || files->count == FILES_MAX) return;
-    (void)snprintf(files->paths[files->count++], sizeof files->paths[0], "%s%s%s",
-                   files->directory, files->directory[0] ? "/" : "", name);
+    (void)snprintf(files->paths[files->count++], sizeof files->paths[0], "%s%s%s", files->directory,
+                   files->directory[0] ? "/" : "", name);
 }
 
 static bool find_files(const oct_vfs *vfs, file_list *files)

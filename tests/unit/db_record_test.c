@@ -68,13 +68,16 @@ static void random_vectors(uint64_t present, float *at)
     float values[2 * ROWS_MAX];
     uint32_t indices[ROWS_MAX];
     for (uint32_t v = 0; v < config.vector_count; v++) {
-        oct_named_vector vector = { .values = values, .kind = config.vectors[v].kind,
-                                    .rows = 1 + test_random_below(ROWS_MAX), .indices = indices };
+        oct_named_vector vector = { .values = values,
+                                    .kind = config.vectors[v].kind,
+                                    .rows = 1 + test_random_below(ROWS_MAX),
+                                    .indices = indices };
         if (!((present >> v) & 1)) continue;
         vector.count = config.vectors[v].size;
         if (vector.kind == OCT_VECTOR_MULTI) vector.count *= vector.rows;
         if (vector.kind == OCT_VECTOR_SPARSE) vector.count = vector.rows - 1;
-        for (uint32_t i = 0; i < vector.count; i++) values[i] = test_random_float();
+        for (uint32_t i = 0; i < vector.count; i++)
+            values[i] = test_random_float();
         for (uint32_t i = 0; i < ROWS_MAX; i++)
             indices[i] = i * 1000000000 + test_random_below(1000000000);
         at = oct_layout_put(&vector, at);
@@ -277,10 +280,10 @@ TEST(every_rule_is_checked)
         refuse(&(oct_change){ .kind = OCT_WRITE_SET_PAYLOAD, .payload = text });
         refuse(&(oct_change){ .kind = OCT_WRITE_OVERWRITE_PAYLOAD, .payload = text });
     }
-    refuse_words(4, (uint32_t[]){ 0 });                   /* no rows */
-    refuse_words(8, (uint32_t[]){ 2, 7, 7, 0, 0 });       /* dimensions that do not ascend */
-    refuse_words(8, (uint32_t[]){ 1, 7, 0x7fc00000 });    /* a value that is no number */
-    oct_slot unknown = { .id = one, .present = 16 }; /* a fifth vector */
+    refuse_words(4, (uint32_t[]){ 0 });                /* no rows */
+    refuse_words(8, (uint32_t[]){ 2, 7, 7, 0, 0 });    /* dimensions that do not ascend */
+    refuse_words(8, (uint32_t[]){ 1, 7, 0x7fc00000 }); /* a value that is no number */
+    oct_slot unknown = { .id = one, .present = 16 };   /* a fifth vector */
     refuse(&(oct_change){ .kind = OCT_WRITE_UPSERT, .points = &unknown, .point_count = 1 });
     refuse(&(oct_change){ .kind = OCT_WRITE_DELETE_VECTORS, .vectors = 16 });
     refuse(&(oct_change){ .kind = (oct_write_kind)KINDS });

@@ -236,8 +236,10 @@ static oct_buf hostile_original(oct_field_type type, uint32_t points)
     for (uint32_t offset = 0; offset < points; offset++) {
         text_out text;
         random_payload(&text);
-        if (text.bytes) add(builder, offset, text.at);
-        else add(builder, offset, "{\"a\":[\"red\",1,2.5,true]}");
+        if (text.bytes)
+            add(builder, offset, text.at);
+        else
+            add(builder, offset, "{\"a\":[\"red\",1,2.5,true]}");
     }
     finish(builder, points, &bytes);
     return bytes;
@@ -284,8 +286,8 @@ TEST(damaged_words_never_crash)
         for (uint32_t i = 0; i < damages; i++) {
             static const uint32_t values[] = { 0, 1, 0xff, 0x7fffffff, 0x80000000, 0xffffffff };
             size_t at = test_random_below((uint32_t)(bytes.bytes / 4)) * 4;
-            uint32_t value = test_random_below(2) ? (uint32_t)test_random()
-                                                  : values[test_random_below(6)];
+            uint32_t value =
+                test_random_below(2) ? (uint32_t)test_random() : values[test_random_below(6)];
             memcpy(damaged + at, &value, 4);
         }
         size_t cut = test_random_below(4) ? bytes.bytes : test_random_below((uint32_t)bytes.bytes);

@@ -30,8 +30,7 @@ TEST(depth_is_limited)
     for (int i = 0; i <= OCT_FILTER_DEPTH_MAX; i++) {
         filters[i].must = (oct_conditions){ i == 0 ? &a_is_empty : &nested[i], 1 };
         if (i > 0)
-            nested[i] =
-                (oct_condition){ .kind = OCT_CONDITION_FILTER, .filter = &filters[i - 1] };
+            nested[i] = (oct_condition){ .kind = OCT_CONDITION_FILTER, .filter = &filters[i - 1] };
     }
     CHECK_EQ_U64(compile(&filters[OCT_FILTER_DEPTH_MAX - 1], message), OCT_OK);
     CHECK_EQ_U64(compile(&filters[OCT_FILTER_DEPTH_MAX], message), OCT_BAD_INPUT);
@@ -42,7 +41,8 @@ TEST(conditions_are_limited)
 {
     char message[OCT_ERROR_MESSAGE_BYTES];
     static oct_condition conditions[OCT_FILTER_CONDITIONS_MAX + 1];
-    for (size_t i = 0; i < ARRAY_COUNT(conditions); i++) conditions[i] = a_is_empty;
+    for (size_t i = 0; i < ARRAY_COUNT(conditions); i++)
+        conditions[i] = a_is_empty;
     oct_filter filter = { .should = { conditions, OCT_FILTER_CONDITIONS_MAX } };
     CHECK_EQ_U64(compile(&filter, message), OCT_OK);
     filter.must = (oct_conditions){ conditions, 1 };
@@ -149,13 +149,15 @@ static uint32_t collect(counted_segment *segment, const oct_filter *filter, oct_
     uint64_t bits[(POINTS + 63) / 64];
     oct_arena arenas[3];
     const oct_filter_program *program;
-    for (size_t i = 0; i < 3; i++) oct_arena_init(&arenas[i], &model_malloc, 0);
+    for (size_t i = 0; i < 3; i++)
+        oct_arena_init(&arenas[i], &model_malloc, 0);
     oct_filter_source source = counted_source(segment);
     segment->reads = 0;
     *status = oct_filter_compile(&arenas[0], filter, &program, error);
     if (*status == OCT_OK)
         *status = oct_filter_collect(program, &source, &arenas[1], &arenas[2], bits, error);
-    for (size_t i = 0; i < 3; i++) oct_arena_reset(&arenas[i]);
+    for (size_t i = 0; i < 3; i++)
+        oct_arena_reset(&arenas[i]);
     return *status == OCT_OK ? (uint32_t)oct_bits_count(bits, ARRAY_COUNT(bits)) : UINT32_MAX;
 }
 
@@ -253,12 +255,14 @@ static oct_status sweep_body(const oct_alloc *alloc, void *arg)
                                .min_should_count = 1 };
     const oct_condition nested = { .kind = OCT_CONDITION_FILTER, .filter = &inner };
     const oct_filter filter = { .must = { &nested, 1 }, .should = { both, 2 } };
-    for (size_t i = 0; i < 3; i++) oct_arena_init(&arenas[i], alloc, 0);
+    for (size_t i = 0; i < 3; i++)
+        oct_arena_init(&arenas[i], alloc, 0);
     TRY(oct_filter_compile(&arenas[0], &filter, &program, NULL));
     TRY(oct_filter_collect(program, &source, &arenas[1], &arenas[2], bits, NULL));
     if (oct_bits_count(bits, ARRAY_COUNT(bits)) != 13 + 43 - 5) status = OCT_CORRUPT;
 done:
-    for (size_t i = 0; i < 3; i++) oct_arena_reset(&arenas[i]);
+    for (size_t i = 0; i < 3; i++)
+        oct_arena_reset(&arenas[i]);
     return status;
 }
 

@@ -92,14 +92,16 @@ static void segment_fill(test_segment *segment, uint32_t point_count)
 
 static void segment_drop_indexes(test_segment *segment)
 {
-    for (uint32_t i = 0; i < segment->field_count; i++) oct_buf_deinit(&segment->bytes[i]);
+    for (uint32_t i = 0; i < segment->field_count; i++)
+        oct_buf_deinit(&segment->bytes[i]);
     segment->field_count = 0;
 }
 
 static void segment_free(test_segment *segment)
 {
     segment_drop_indexes(segment);
-    for (uint32_t i = 0; i < segment->point_count; i++) free(segment->payloads[i]);
+    for (uint32_t i = 0; i < segment->point_count; i++)
+        free(segment->payloads[i]);
     oct_arena_reset(&segment->arena);
 }
 
@@ -114,8 +116,7 @@ static void segment_add_index(test_segment *segment, oct_field_type type, const 
     segment->field_count++;
     TRY(oct_field_builder_create(&model_malloc, type, segment->keys[at], &builder, &error));
     for (uint32_t i = 0; i < segment->point_count; i++)
-        if (segment->parsed[i])
-            TRY(oct_field_builder_add(builder, i, segment->parsed[i], &error));
+        if (segment->parsed[i]) TRY(oct_field_builder_add(builder, i, segment->parsed[i], &error));
     TRY(oct_field_builder_finish(builder, segment->point_count, &segment->bytes[at], &error));
     TRY(oct_field_open(segment->bytes[at].at, segment->bytes[at].bytes, segment->point_count,
                        &segment->fields[at], &error));
@@ -136,7 +137,8 @@ static oct_condition random_condition(oct_arena *arena, unsigned depth)
         oct_condition condition = { .kind = OCT_CONDITION_HAS_ID,
                                     .id_count = test_random_below(60) };
         if (oct_arena_array(arena, condition.id_count, sizeof *ids, &ids, NULL) != OCT_OK) abort();
-        for (uint32_t i = 0; i < condition.id_count; i++) ids[i] = random_id();
+        for (uint32_t i = 0; i < condition.id_count; i++)
+            ids[i] = random_id();
         condition.ids = ids;
         return condition;
     }
@@ -155,7 +157,8 @@ static oct_conditions random_conditions(oct_arena *arena, unsigned depth)
     uint32_t count = test_random_below(2) ? 0 : 1 + test_random_below(3);
     oct_condition *conditions;
     if (oct_arena_array(arena, count, sizeof *conditions, &conditions, NULL) != OCT_OK) abort();
-    for (uint32_t i = 0; i < count; i++) conditions[i] = random_condition(arena, depth);
+    for (uint32_t i = 0; i < count; i++)
+        conditions[i] = random_condition(arena, depth);
     return (oct_conditions){ conditions, count };
 }
 
@@ -222,8 +225,8 @@ static bool compare_each(const comparison *it, oct_arena *scratch)
         CHECK_OR(false, oct_filter_matches_text(it->program, it->segment->ids[i],
                                                 oct_str_of(it->segment->payloads[i]), scratch,
                                                 &by_text, NULL) == OCT_OK);
-        CHECK_OR(false, oct_filter_matches(it->program, &source, i, scratch, &by_offset, NULL) ==
-                            OCT_OK);
+        CHECK_OR(false,
+                 oct_filter_matches(it->program, &source, i, scratch, &by_offset, NULL) == OCT_OK);
         if (by_text != it->expected[i] || by_offset != it->expected[i])
             printf("point %" PRIu32 ": %s\n", i, it->segment->payloads[i]);
         CHECK_OR(false, by_text == it->expected[i] && by_offset == it->expected[i]);
@@ -320,7 +323,8 @@ static bool compare_filter(test_segment *segment, oct_arena *arena)
     oct_filter filter = random_filter(arena, 3);
     comparison it = { .segment = segment, .filter = &filter };
     uint64_t alive[(POINTS_MAX + 63) / 64];
-    for (size_t i = 0; i < ARRAY_COUNT(alive); i++) alive[i] = test_random();
+    for (size_t i = 0; i < ARRAY_COUNT(alive); i++)
+        alive[i] = test_random();
     CHECK_OR(false, oct_filter_compile(arena, &filter, &it.program, NULL) == OCT_OK);
     for (uint32_t i = 0; i < segment->point_count; i++) {
         it.expected[i] = naive_filter(&filter, segment->ids[i], segment->parsed[i]);

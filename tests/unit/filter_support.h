@@ -30,12 +30,36 @@ static inline void text_put(text_out *text, const char *piece)
     text->bytes += bytes;
 }
 
-static const char *const filter_scalars[] = {
-    "null", "true", "false", "0", "1", "2", "3", "-1", "-2", "1.0", "2.0", "2.5", "-0.0", "-0",
-    "1e300", "9007199254740993", "9007199254740992.0", "9223372036854775807",
-    "-9223372036854775808", "9223372036854775808", "18446744073709551615", "\"\"", "\"red\"",
-    "\"green\"", "\"blue\"", "\"re\"", "\"t\"", "\"f\"", "\"1\"", "{}"
-};
+static const char *const filter_scalars[] = { "null",
+                                              "true",
+                                              "false",
+                                              "0",
+                                              "1",
+                                              "2",
+                                              "3",
+                                              "-1",
+                                              "-2",
+                                              "1.0",
+                                              "2.0",
+                                              "2.5",
+                                              "-0.0",
+                                              "-0",
+                                              "1e300",
+                                              "9007199254740993",
+                                              "9007199254740992.0",
+                                              "9223372036854775807",
+                                              "-9223372036854775808",
+                                              "9223372036854775808",
+                                              "18446744073709551615",
+                                              "\"\"",
+                                              "\"red\"",
+                                              "\"green\"",
+                                              "\"blue\"",
+                                              "\"re\"",
+                                              "\"t\"",
+                                              "\"f\"",
+                                              "\"1\"",
+                                              "{}" };
 
 static inline void put_value(text_out *text, unsigned depth)
 {
@@ -44,8 +68,8 @@ static inline void put_value(text_out *text, unsigned depth)
         /* Mostly few values, so that conditions meet them. */
         uint32_t limit = test_random_below(3) ? 8 : (uint32_t)ARRAY_COUNT(filter_scalars);
         uint32_t start = test_random_below(3) == 0 ? 22 : 0;
-        text_put(text, filter_scalars[(start + test_random_below(limit)) %
-                                      ARRAY_COUNT(filter_scalars)]);
+        text_put(text,
+                 filter_scalars[(start + test_random_below(limit)) % ARRAY_COUNT(filter_scalars)]);
         return;
     }
     bool array = choice < 9;
@@ -158,12 +182,13 @@ static inline bool naive_equal(const oct_scalar *scalar, const oct_json *value)
                oct_str_equal(scalar->keyword, oct_json_string(value));
     case OCT_JSON_BOOL:
         return scalar->kind == OCT_SCALAR_BOOL && (scalar->integer != 0) == oct_json_bool(value);
-    case OCT_JSON_INT: return scalar->kind == OCT_SCALAR_INTEGER &&
-                              scalar->integer == oct_json_int(value);
+    case OCT_JSON_INT:
+        return scalar->kind == OCT_SCALAR_INTEGER && scalar->integer == oct_json_int(value);
     case OCT_JSON_UINT:
         return scalar->kind == OCT_SCALAR_INTEGER && scalar->integer >= 0 &&
                (uint64_t)scalar->integer == oct_json_uint(value);
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -184,11 +209,16 @@ static inline bool naive_item(const oct_condition *condition, const oct_json *va
     for (uint32_t i = 0; i < condition->value_count; i++)
         listed = listed || naive_equal(&condition->values[i], value);
     switch (condition->kind) {
-    case OCT_CONDITION_MATCH_ANY: return listed;
-    case OCT_CONDITION_MATCH_EXCEPT: return !listed && oct_json_kind_of(value) != OCT_JSON_NULL;
-    case OCT_CONDITION_RANGE: return naive_in_range(&condition->range, value);
-    case OCT_CONDITION_IS_NULL: return oct_json_kind_of(value) == OCT_JSON_NULL;
-    default: abort();
+    case OCT_CONDITION_MATCH_ANY:
+        return listed;
+    case OCT_CONDITION_MATCH_EXCEPT:
+        return !listed && oct_json_kind_of(value) != OCT_JSON_NULL;
+    case OCT_CONDITION_RANGE:
+        return naive_in_range(&condition->range, value);
+    case OCT_CONDITION_IS_NULL:
+        return oct_json_kind_of(value) == OCT_JSON_NULL;
+    default:
+        abort();
     }
 }
 
@@ -221,8 +251,9 @@ static inline bool naive_field(const oct_condition *condition, const oct_json *p
 static inline oct_scalar random_scalar(void)
 {
     static const char *const words[] = { "", "red", "green", "blue", "re", "t", "f", "1", "reda" };
-    static const int64_t integers[] = { 0, 1, 2, 3, -1, -2, 4, INT64_MAX, INT64_MIN,
-                                        9007199254740992, 9007199254740993 };
+    static const int64_t integers[] = {
+        0, 1, 2, 3, -1, -2, 4, INT64_MAX, INT64_MIN, 9007199254740992, 9007199254740993
+    };
     switch (test_random_below(5)) {
     case 0:
     case 1:
@@ -239,8 +270,9 @@ static inline oct_scalar random_scalar(void)
 
 static inline oct_range random_range(void)
 {
-    static const double bounds[] = { -2, -1, -0.0, 0, 0.5, 1, 2, 2.5, 3, 1e300, 9007199254740992.0,
-                                     9223372036854775808.0 };
+    static const double bounds[] = {
+        -2, -1, -0.0, 0, 0.5, 1, 2, 2.5, 3, 1e300, 9007199254740992.0, 9223372036854775808.0
+    };
     oct_range range = { .lower = -(double)INFINITY, .upper = (double)INFINITY };
     if (test_random_below(3)) {
         range.has_lower = true;
@@ -258,10 +290,9 @@ static inline oct_range random_range(void)
 /* A condition on `key`; its values come from the arena. */
 static inline oct_condition random_field_condition(oct_arena *arena, const char *key)
 {
-    static const oct_condition_kind kinds[] = {
-        OCT_CONDITION_MATCH_ANY, OCT_CONDITION_MATCH_ANY, OCT_CONDITION_MATCH_EXCEPT,
-        OCT_CONDITION_RANGE,     OCT_CONDITION_IS_EMPTY,  OCT_CONDITION_IS_NULL
-    };
+    static const oct_condition_kind kinds[] = { OCT_CONDITION_MATCH_ANY,    OCT_CONDITION_MATCH_ANY,
+                                                OCT_CONDITION_MATCH_EXCEPT, OCT_CONDITION_RANGE,
+                                                OCT_CONDITION_IS_EMPTY,     OCT_CONDITION_IS_NULL };
     oct_condition condition = { .kind = kinds[test_random_below(ARRAY_COUNT(kinds))],
                                 .key = oct_str_of(key) };
     if (condition.kind == OCT_CONDITION_RANGE) condition.range = random_range();
@@ -275,8 +306,10 @@ static inline oct_condition random_field_condition(oct_arena *arena, const char 
             /* Mostly of one kind, as the API makes them. */
             if (i > 0 && test_random_below(3)) {
                 oct_scalar other = random_scalar();
-                if (other.kind == values[0].kind) values[i] = other;
-                else values[i] = values[0];
+                if (other.kind == values[0].kind)
+                    values[i] = other;
+                else
+                    values[i] = values[0];
             }
         }
         condition.values = values;

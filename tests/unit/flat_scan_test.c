@@ -123,7 +123,8 @@ TEST(rows_are_touched_before_they_are_read)
     CHECK(oct_flat_scan(&w.flat, w.queries, &limits, &best, &error) == OCT_OK);
     for (uint32_t i = 0; i < COUNT; i++) {
         bool whole = true;
-        for (size_t b = 0; b < ROW; b++) whole = whole && touched[i * ROW + b];
+        for (size_t b = 0; b < ROW; b++)
+            whole = whole && touched[i * ROW + b];
         CHECK(whole || !oct_flat_has(&w.flat, i));
     }
     t.fail_at = t.calls + 2;
@@ -133,10 +134,12 @@ TEST(rows_are_touched_before_they_are_read)
     memset(touched, 0, sizeof touched);
     uint32_t list[] = { 7, 70, 250 };
     t.fail_at = 0;
-    for (size_t i = 0; i < ARRAY_COUNT(list); i++) oct_bits_set(w.present, list[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(list); i++)
+        oct_bits_set(w.present, list[i]);
     CHECK(oct_flat_scan_list(&w.flat, w.queries, list, 3, &limits, &best, &error) == OCT_OK);
     size_t bytes = 0;
-    for (size_t b = 0; b < sizeof touched; b++) bytes += touched[b];
+    for (size_t b = 0; b < sizeof touched; b++)
+        bytes += touched[b];
     CHECK_EQ_U64(bytes, 3 * ROW);
     t.fail_at = t.calls + 1;
     CHECK(oct_flat_scan_list(&w.flat, w.queries, list, 3, &limits, &best, &error) == OCT_CORRUPT);

@@ -50,7 +50,8 @@ TEST(bytes_are_the_same_everywhere)
 static void backwards(void *self, uint32_t tasks, void (*run)(void *arg, uint32_t task), void *arg)
 {
     UNUSED(self);
-    while (tasks-- > 0) run(arg, tasks);
+    while (tasks-- > 0)
+        run(arg, tasks);
 }
 
 TEST(cuts_and_widths_do_not_matter)
@@ -97,9 +98,9 @@ static void check_shape(world *w, const oct_hnsw_params *params, uint32_t presen
     CHECK(graph_is_sound(graph));
     CHECK_EQ_U64(oct_hnsw_point_count(graph), present);
     /* Walking with room for all must find everything: the graph is connected. */
-    double recall = recall_asking(w, graph,
-                                  (oct_hnsw_query){ .ef = w->flat.count + 1,
-                                                    .oversampling = (float)w->flat.count });
+    double recall = recall_asking(
+        w, graph,
+        (oct_hnsw_query){ .ef = w->flat.count + 1, .oversampling = (float)w->flat.count });
     CHECK(recall == 1.0 || (present == 0 && recall == 0.0));
     oct_hnsw_destroy(graph);
 }
@@ -137,7 +138,8 @@ TEST(equal_vectors_stay_connected)
 {
     /* The worst case of neighbour selection: nobody is nearer than anybody. */
     world w = world_create(OCT_METRIC_EUCLID, 500, 16, 0);
-    for (uint32_t i = 1; i < 500; i++) memcpy(w.rows + i * 16, w.rows, 16 * sizeof(float));
+    for (uint32_t i = 1; i < 500; i++)
+        memcpy(w.rows + i * 16, w.rows, 16 * sizeof(float));
     check_shape(&w, &fixture_params, 500);
     memset(w.rows, 0, 500 * 16 * sizeof(float));
     check_shape(&w, &fixture_params, 500);

@@ -29,7 +29,8 @@ static void correct_crc(uint8_t *at, size_t end)
 static bool search_stays_inside(const world *w, const oct_hnsw *graph)
 {
     uint64_t few[COUNT / 64 + 1] = { 0 };
-    for (uint32_t i = 0; i < COUNT; i += 5) oct_bits_set(few, i);
+    for (uint32_t i = 0; i < COUNT; i += 5)
+        oct_bits_set(few, i);
     oct_hnsw_query ask = { .way = OCT_HNSW_WALK_ALLOWED, .ef = 30, .allowed = few };
     ask.allowed_count = COUNT / 5;
     return recall_of(w, graph, 30, NULL) >= 0 && recall_of(w, graph, COUNT, few) >= 0 &&
@@ -104,8 +105,14 @@ static void attack(const world *w, const bytes_sink *bytes, size_t from, size_t 
         uint32_t changes = 1 + test_random_below(3);
         for (uint32_t i = 0; i < changes; i++) {
             size_t word = from + 4 * (size_t)test_random_below((uint32_t)((to - from) / 4));
-            uint32_t values[] = { 0, 1, UINT32_MAX, COUNT, COUNT - 1, UINT32_C(0x80000000),
-                                  test_random_below(COUNT), test_random_below(40),
+            uint32_t values[] = { 0,
+                                  1,
+                                  UINT32_MAX,
+                                  COUNT,
+                                  COUNT - 1,
+                                  UINT32_C(0x80000000),
+                                  test_random_below(COUNT),
+                                  test_random_below(40),
                                   (uint32_t)test_random() };
             uint32_t value = values[test_random_below(ARRAY_COUNT(values))];
             memcpy(at + word, &value, sizeof value);

@@ -20,7 +20,7 @@ enum { LIMIT = 10 }; /* hits asked for */
 /* ---- vectors ---------------------------------------------------------------------------- */
 
 typedef struct world {
-    float *rows; /* [count][dim] */
+    float *rows;    /* [count][dim] */
     float *queries; /* [query_count][dim] */
     uint64_t *present;
     uint32_t query_count;
@@ -49,7 +49,8 @@ static inline world world_create(oct_metric metric, uint32_t count, uint32_t dim
     w.queries = malloc((size_t)w.query_count * dim * sizeof(float));
     w.present = calloc(oct_bits_words(count) + 1, sizeof(uint64_t));
     if (!centres || !w.rows || !w.queries || !w.present) abort();
-    for (uint32_t i = 0; i < clusters * dim; i++) centres[i] = test_random_float() * 0.5f;
+    for (uint32_t i = 0; i < clusters * dim; i++)
+        centres[i] = test_random_float() * 0.5f;
     for (uint32_t i = 0; i < count; i++) {
         const float *centre = centres + (size_t)test_random_below(clusters) * dim;
         world_vector(w.rows + (size_t)i * dim, centre, dim, metric);
@@ -206,7 +207,8 @@ static inline double recall_asking(const world *w, const oct_hnsw *graph, oct_hn
                    (!allowed || oct_bits_get(allowed, hits[a].offset)) &&
                    hits[a].score == oct_flat_score(&w->flat, vector, hits[a].offset) &&
                    (a == 0 || oct_hit_before(hits[a - 1], hits[a]));
-            for (uint32_t b = 0; b < exact.count; b++) found += hits[a].offset == truth[b].offset;
+            for (uint32_t b = 0; b < exact.count; b++)
+                found += hits[a].offset == truth[b].offset;
         }
     }
     oct_hnsw_scratch_destroy(scratch);

@@ -49,7 +49,8 @@ static oct_status build_links(const oct_host *host, const oct_flat *flat, const 
     *out = (bytes_sink){ NULL, 0, 0 };
     const oct_hnsw_sink sink = { sink_append, out };
     TRY(oct_hnsw_links_create(host, flat, &fixture_params, b->at, BLOCKS, &builder, error));
-    while (!done) TRY(oct_hnsw_links_step(builder, budget_ns, &done, error));
+    while (!done)
+        TRY(oct_hnsw_links_step(builder, budget_ns, &done, error));
     TRY(oct_hnsw_links_write(builder, &sink, error));
 done:
     oct_hnsw_links_destroy(builder);
@@ -156,11 +157,11 @@ TEST(links_carry_a_filtered_walk)
     oct_hnsw *graph;
     CHECK(build_graph(&host, &w.flat, &poor, NULL, &graph, NULL) == OCT_OK);
     uint64_t allowed[COUNT / 64 + 1] = { 0 };
-    for (uint32_t i = 1; i < COUNT; i += 3) oct_bits_set(allowed, i);
-    const oct_hnsw_query ask = { .way = OCT_HNSW_WALK_ALLOWED,
-                                 .ef = 40,
-                                 .allowed = allowed,
-                                 .allowed_count = COUNT / 3 };
+    for (uint32_t i = 1; i < COUNT; i += 3)
+        oct_bits_set(allowed, i);
+    const oct_hnsw_query ask = {
+        .way = OCT_HNSW_WALK_ALLOWED, .ef = 40, .allowed = allowed, .allowed_count = COUNT / 3
+    };
     double without = recall_asking(&w, graph, ask);
     bytes_sink bytes = links_of(&w.flat, &b, UINT64_MAX);
     CHECK(oct_hnsw_links_open(graph, bytes.at, bytes.bytes, NULL) == OCT_OK);
@@ -183,10 +184,9 @@ TEST(damaged_sections_never_crash)
     uint64_t allowed[COUNT / 64 + 1];
     uint32_t refused = 0;
     memset(allowed, 0xff, sizeof allowed);
-    const oct_hnsw_query ask = { .way = OCT_HNSW_WALK_ALLOWED,
-                                 .ef = 30,
-                                 .allowed = allowed,
-                                 .allowed_count = COUNT };
+    const oct_hnsw_query ask = {
+        .way = OCT_HNSW_WALK_ALLOWED, .ef = 30, .allowed = allowed, .allowed_count = COUNT
+    };
     for (int round = 0; round < 400; round++) {
         uint32_t *copy = malloc(bytes.bytes); /* exact, for the sanitizer */
         if (!copy) abort();

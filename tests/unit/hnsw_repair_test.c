@@ -26,7 +26,8 @@ TEST(identity_gives_the_same_bytes)
     for (uint32_t metric = 0; metric < OCT_METRIC_COUNT; metric++) {
         world w = world_create((oct_metric)metric, 700, DIM, 5);
         uint32_t mapping[700];
-        for (uint32_t i = 0; i < 700; i++) mapping[i] = i;
+        for (uint32_t i = 0; i < 700; i++)
+            mapping[i] = i;
         oct_hnsw *first = build_plain(&w.flat, NULL);
         const oct_hnsw_reuse reuse = { .graph = first, .new_offsets = mapping };
         oct_hnsw *second = build_plain(&w.flat, &reuse);
@@ -54,7 +55,8 @@ static void check_change(oct_metric metric, uint32_t old_count, uint32_t one_in,
         mapping[i] = kept++;
     }
     uint32_t all = kept;
-    for (uint32_t i = old_count; i < count; i++) order[all++] = i;
+    for (uint32_t i = old_count; i < count; i++)
+        order[all++] = i;
 
     world changed = w;
     changed.flat = make_flat(&w, order, all, rows);
@@ -156,13 +158,14 @@ TEST(wrong_mappings_are_refused)
     oct_hnsw *old = build_plain(&w.flat, NULL);
     uint32_t mapping[100];
     for (int i = 0; i < 4; i++) {
-        for (uint32_t j = 0; j < 100; j++) mapping[j] = j;
+        for (uint32_t j = 0; j < 100; j++)
+            mapping[j] = j;
         oct_host host = fixture_host(heap_start());
         oct_hnsw_params params = fixture_params;
         oct_flat flat = w.flat;
         uint64_t present[2] = { UINT64_MAX - 32, UINT64_MAX };
-        if (i == 0) mapping[5] = 100; /* out of range */
-        if (i == 1) mapping[5] = 6;   /* twice */
+        if (i == 0) mapping[5] = 100;       /* out of range */
+        if (i == 1) mapping[5] = 6;         /* twice */
         if (i == 2) flat.present = present; /* 5 is absent */
         if (i == 3) params.m = 9;
         const oct_hnsw_reuse reuse = { .graph = old, .new_offsets = mapping };
@@ -178,7 +181,8 @@ TEST(every_allocation_may_fail)
 {
     world w = world_create(OCT_METRIC_COSINE, 200, DIM, 0);
     uint32_t mapping[200];
-    for (uint32_t i = 0; i < 200; i++) mapping[i] = i % 3 ? i : OCT_HNSW_GONE;
+    for (uint32_t i = 0; i < 200; i++)
+        mapping[i] = i % 3 ? i : OCT_HNSW_GONE;
     oct_hnsw *old = build_plain(&w.flat, NULL);
     const oct_hnsw_reuse reuse = { .graph = old, .new_offsets = mapping };
     for (uint64_t k = 1; heap_fail_at(k); k++) {

@@ -41,7 +41,8 @@ static void allow(const world *w, uint64_t *allowed, uint32_t one_in, bool regio
     const oct_flat_limits limits = { 0 };
     oct_topk_init(&best, hits, w->flat.count / one_in);
     if (oct_flat_scan(&w->flat, w->rows, &limits, &best, NULL) != OCT_OK) abort();
-    for (uint32_t i = 0; i < best.count; i++) oct_bits_set(allowed, hits[i].offset);
+    for (uint32_t i = 0; i < best.count; i++)
+        oct_bits_set(allowed, hits[i].offset);
 }
 
 /* Each way on each filter; but walks get no filters that only a scan should answer. How many are
@@ -60,8 +61,8 @@ static void check_filters(const world *w, const oct_hnsw *graph, uint32_t ef, oc
                 (oct_hnsw_query){
                     .way = way, .ef = ef, .allowed = allowed, .allowed_count = w->flat.count });
             if (recall < least)
-                printf("ef %u, way %d, 1 in %u, region %d: %.3f\n", ef, (int)way, shares[i],
-                       region, recall);
+                printf("ef %u, way %d, 1 in %u, region %d: %.3f\n", ef, (int)way, shares[i], region,
+                       recall);
             CHECK(recall >= least);
         }
     }
@@ -138,7 +139,8 @@ TEST(equal_scores_come_in_offset_order)
     const oct_hnsw_query query = { .vector = w.queries, .ef = 100 };
     CHECK(oct_hnsw_search(graph, &query, scratch, &best, NULL) == OCT_OK);
     CHECK_EQ_U64(oct_topk_finish(&best), LIMIT);
-    for (uint32_t i = 0; i < LIMIT; i++) CHECK_EQ_U64(hits[i].offset, 10 * i);
+    for (uint32_t i = 0; i < LIMIT; i++)
+        CHECK_EQ_U64(hits[i].offset, 10 * i);
     oct_hnsw_scratch_destroy(scratch);
     oct_hnsw_destroy(graph);
     world_destroy(&w);
@@ -189,7 +191,8 @@ TEST(scratches_grow_and_survive)
         oct_hnsw_scratch_destroy(scratch);
         CHECK(heap_is_empty());
     }
-    for (int i = 0; i < 2; i++) oct_hnsw_destroy(graphs[i]);
+    for (int i = 0; i < 2; i++)
+        oct_hnsw_destroy(graphs[i]);
     world_destroy(&small);
     world_destroy(&large);
 }
@@ -205,7 +208,8 @@ TEST(searches_can_be_cancelled)
     enum { COUNT = 6000 };
     world w = world_create(OCT_METRIC_COSINE, COUNT, 16, 0);
     uint64_t allowed[COUNT / 64 + 1] = { 0 };
-    for (uint32_t i = 0; i < COUNT; i += 2) oct_bits_set(allowed, i);
+    for (uint32_t i = 0; i < COUNT; i += 2)
+        oct_bits_set(allowed, i);
     oct_hnsw *graph = build_plain(&w.flat, NULL);
     oct_hnsw_scratch *scratch;
     CHECK(oct_hnsw_scratch_create(&test_alloc, &scratch, NULL) == OCT_OK);

@@ -23,7 +23,8 @@ TEST(threads_do_not_change_the_graph)
     for (size_t i = 0; i < ARRAY_COUNT(metrics); i++) {
         world w = world_create(metrics[i], 2500, 32, 10);
         uint32_t mapping[2500];
-        for (uint32_t j = 0; j < 2500; j++) mapping[j] = j % 7 ? j : OCT_HNSW_GONE;
+        for (uint32_t j = 0; j < 2500; j++)
+            mapping[j] = j % 7 ? j : OCT_HNSW_GONE;
         oct_hnsw *one = build_wide(&w, NULL, 1);
         const oct_hnsw_reuse reuse = { .graph = one, .new_offsets = mapping };
         oct_hnsw *repaired = build_wide(&w, &reuse, 1);
@@ -59,7 +60,8 @@ TEST(threads_share_a_graph)
     oct_hnsw *graph = build_wide(&w, NULL, 2);
     searcher s = { .w = &w, .graph = graph };
     test_parallel(NULL, WIDTH, search_all, &s);
-    for (int i = 0; i < WIDTH; i++) CHECK(s.recall[i] == s.recall[0] && s.recall[i] > 0.9);
+    for (int i = 0; i < WIDTH; i++)
+        CHECK(s.recall[i] == s.recall[0] && s.recall[i] > 0.9);
     oct_hnsw_destroy(graph);
     world_destroy(&w);
 }

@@ -67,20 +67,18 @@ TEST(configs_are_shown_as_qdrant_does)
                       "," SHOWN_OPTIMIZERS "," SHOWN_WAL ",\"quantization_config\":null}");
     check_shown("{\"vectors\":{\"size\":4,\"distance\":\"Dot\"},\"what\":[]}",
                 "{\"params\":{\"vectors\":{\"size\":4,\"distance\":\"Dot\"}," SHOWN_DEFAULTS
-                "," SHOWN_HNSW "," SHOWN_OPTIMIZERS "," SHOWN_WAL
-                ",\"quantization_config\":null}");
-    check_shown(
-        "{\"vectors\":{\"text\":{\"size\":65536,\"distance\":\"Euclid\",\"on_disk\":true,"
-        "\"hnsw_config\":{\"m\":0,\"payload_m\":8}},"
-        "\"image\":{\"size\":1,\"distance\":\"Cosine\"}},"
-        "\"shard_number\":2,\"on_disk_payload\":false,\"metadata\":{ \"a\": [1] }}",
-        "{\"params\":{\"vectors\":{\"image\":{\"size\":1,\"distance\":\"Cosine\"},"
-        "\"text\":{\"size\":65536,\"distance\":\"Euclid\","
-        "\"hnsw_config\":{\"m\":0,\"payload_m\":8},"
-        "\"on_disk\":true}},\"shard_number\":2,\"replication_factor\":1,"
-        "\"write_consistency_factor\":1,\"on_disk_payload\":false}," SHOWN_HNSW
-        "," SHOWN_OPTIMIZERS "," SHOWN_WAL ",\"quantization_config\":null,"
-        "\"metadata\":{\"a\":[1]}}");
+                "," SHOWN_HNSW "," SHOWN_OPTIMIZERS "," SHOWN_WAL ",\"quantization_config\":null}");
+    check_shown("{\"vectors\":{\"text\":{\"size\":65536,\"distance\":\"Euclid\",\"on_disk\":true,"
+                "\"hnsw_config\":{\"m\":0,\"payload_m\":8}},"
+                "\"image\":{\"size\":1,\"distance\":\"Cosine\"}},"
+                "\"shard_number\":2,\"on_disk_payload\":false,\"metadata\":{ \"a\": [1] }}",
+                "{\"params\":{\"vectors\":{\"image\":{\"size\":1,\"distance\":\"Cosine\"},"
+                "\"text\":{\"size\":65536,\"distance\":\"Euclid\","
+                "\"hnsw_config\":{\"m\":0,\"payload_m\":8},"
+                "\"on_disk\":true}},\"shard_number\":2,\"replication_factor\":1,"
+                "\"write_consistency_factor\":1,\"on_disk_payload\":false}," SHOWN_HNSW
+                "," SHOWN_OPTIMIZERS "," SHOWN_WAL ",\"quantization_config\":null,"
+                "\"metadata\":{\"a\":[1]}}");
     CHECK(true);
 }
 
@@ -112,13 +110,13 @@ TEST(vectors_override_the_collection)
     oct_arena arena;
     oct_collection_config config;
     oct_arena_init(&arena, &model_malloc, 0);
-    bool parsed = parses(
-        &arena,
-        "{\"vectors\":{\"a\":{\"size\":1,\"distance\":\"Dot\",\"hnsw_config\":{\"m\":4}},"
-        "\"b\":{\"size\":2,\"distance\":\"Manhattan\",\"hnsw_config\":{\"payload_m\":0}}},"
-        "\"hnsw_config\":{\"m\":9,\"ef_construct\":50},"
-        "\"optimizers_config\":{\"max_optimization_threads\":\"auto\"}}",
-        &config);
+    bool parsed =
+        parses(&arena,
+               "{\"vectors\":{\"a\":{\"size\":1,\"distance\":\"Dot\",\"hnsw_config\":{\"m\":4}},"
+               "\"b\":{\"size\":2,\"distance\":\"Manhattan\",\"hnsw_config\":{\"payload_m\":0}}},"
+               "\"hnsw_config\":{\"m\":9,\"ef_construct\":50},"
+               "\"optimizers_config\":{\"max_optimization_threads\":\"auto\"}}",
+               &config);
     uint32_t a = oct_config_find_vector(&config, OCT_STR("a"));
     uint32_t b = oct_config_find_vector(&config, OCT_STR("b"));
     oct_hnsw_config of_a = oct_config_hnsw(&config, a);
@@ -168,11 +166,11 @@ static void random_body(char *text, size_t bytes)
     for (uint32_t i = 0; i < vectors; i++) {
         char hnsw[400];
         put_hnsw(hnsw, sizeof hnsw);
-        at += (size_t)snprintf(text + at, bytes - at, "%s\"v%" PRIu32 "\":{\"size\":%" PRIu32
-                               ",\"distance\":\"%s\",%s,\"on_disk\":%s}", i ? "," : "",
-                               test_random_below(1000), 1 + test_random_below(65536),
-                               metrics[test_random_below(4)], hnsw,
-                               test_random_below(2) ? "true" : "null");
+        at += (size_t)snprintf(
+            text + at, bytes - at,
+            "%s\"v%" PRIu32 "\":{\"size\":%" PRIu32 ",\"distance\":\"%s\",%s,\"on_disk\":%s}",
+            i ? "," : "", test_random_below(1000), 1 + test_random_below(65536),
+            metrics[test_random_below(4)], hnsw, test_random_below(2) ? "true" : "null");
     }
     at += (size_t)snprintf(text + at, bytes - at, "},");
     at += (size_t)put_setting(text + at, bytes - at, "shard_number", 1, 9);
@@ -311,8 +309,7 @@ TEST(values_out_of_range_are_validation_errors)
 TEST(wrong_types_are_format_errors)
 {
 #define FORMAT "Format error in JSON body: "
-    check_refused("[]", OCT_BAD_INPUT,
-                  FORMAT "the body: invalid type: array, expected an object");
+    check_refused("[]", OCT_BAD_INPUT, FORMAT "the body: invalid type: array, expected an object");
     check_refused("{\"vectors\":null}", OCT_BAD_INPUT,
                   FORMAT "vectors: invalid type: null, expected vector parameters or a map of "
                          "them");
@@ -387,8 +384,7 @@ TEST(forms_of_vectors)
                   FORMAT "vectors.a.multivector_config.comparator: expected `max_sim`");
     check_refused("{\"sparse_vectors\":{\"s\":{\"modifier\":\"bm25\"}}}", OCT_BAD_INPUT,
                   FORMAT "sparse_vectors.s.modifier: expected one of `none`, `idf`");
-    check_refused("{\"sparse_vectors\":{\"s\":{\"index\":{\"datatype\":\"int8\"}}}}",
-                  OCT_BAD_INPUT,
+    check_refused("{\"sparse_vectors\":{\"s\":{\"index\":{\"datatype\":\"int8\"}}}}", OCT_BAD_INPUT,
                   FORMAT "sparse_vectors.s.index.datatype: expected one of `float32`, `float16`, "
                          "`uint8`");
     check_refused("{\"sparse_vectors\":{\"s\":7}}", OCT_BAD_INPUT,
@@ -521,8 +517,7 @@ TEST(other_schemas_are_refused)
     check_schema_refused("a", "{}", FORMAT "field_schema: missing field `type`");
     check_schema_refused("a", "5", FORMAT "field_schema: expected a type's name, got integer");
     check_schema_refused("a", "{\"type\":\"bool\",\"on_disk\":\"yes\"}",
-                         FORMAT
-                         "field_schema.on_disk: invalid type: string, expected a boolean");
+                         FORMAT "field_schema.on_disk: invalid type: string, expected a boolean");
     check_schema_refused("a b", "\"bool\"",
                          "Invalid json path: 'a b' (at byte 1): expected a form like a.b, a[].b, "
                          "a[0] or \"quoted key\"");
@@ -561,8 +556,9 @@ TEST(every_lost_allocation_is_nomem)
 /* payload_m of vector 0, for an index with these parameters. */
 static uint64_t payload_m(uint64_t m, uint64_t own, uint64_t common, const char *params)
 {
-    oct_vector_params vector = { .size = 4, .hnsw = { OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET,
-                                                      OCT_UNSET, own } };
+    oct_vector_params vector = {
+        .size = 4, .hnsw = { OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, own }
+    };
     oct_collection_config config = { .vectors = &vector, .vector_count = 1 };
     config.hnsw = (oct_hnsw_config){ m, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, common };
     const oct_field_config field = { .key = OCT_STR("k"), .params = oct_str_of(params) };
@@ -595,7 +591,6 @@ TEST_MAIN(configs_are_shown_as_qdrant_does, given_settings_are_shown,
           stored_configs_come_back_equal, different_configs_are_not_equal,
           values_out_of_range_are_validation_errors, wrong_types_are_format_errors,
           what_is_missing_is_said, forms_of_vectors, vector_names_are_checked,
-          the_number_of_vectors_is_limited,
-          index_schemas_are_strings_or_objects, other_schemas_are_refused,
-          every_lost_allocation_is_nomem,
+          the_number_of_vectors_is_limited, index_schemas_are_strings_or_objects,
+          other_schemas_are_refused, every_lost_allocation_is_nomem,
           which_indexes_get_links_within_blocks)

@@ -14,8 +14,7 @@ static void check_spelling(const char *text, const char *canonical)
     oct_status status = oct_json_path_parse(&arena, oct_str_of(text), &path, &error);
     if (canonical) {
         if (status == OCT_OK) status = oct_json_path_print(&arena, &path, &printed, &error);
-        if (status != OCT_OK || !model_is(printed, canonical))
-            test_fail(__FILE__, __LINE__, text);
+        if (status != OCT_OK || !model_is(printed, canonical)) test_fail(__FILE__, __LINE__, text);
     } else if (status != OCT_BAD_INPUT || error.message[0] == '\0') {
         test_fail(__FILE__, __LINE__, text);
     }
@@ -33,18 +32,23 @@ TEST(paths_have_one_canonical_spelling)
     check_spelling("\"a\".b", "a.b");
     check_spelling("\"a b\".\"\".c-d_e", "\"a b\".\"\".c-d_e");
     check_spelling("\"a.b[]\"", "\"a.b[]\"");
-    check_spelling("gr\xc3\xb6\xc3\x9f" "e", "gr\xc3\xb6\xc3\x9f" "e");
+    check_spelling("gr\xc3\xb6\xc3\x9f"
+                   "e",
+                   "gr\xc3\xb6\xc3\x9f"
+                   "e");
     CHECK(true);
 }
 
 TEST(other_texts_are_refused)
 {
-    const char *const texts[] = { "",       ".",      "a.",      ".a",     "a..b",
-                                  "a b",    "a[",     "a]",      "a[x]",   "a[-1]",
-                                  "[]",     "[0].a",  "\"a",     "a[]b",   "a\"b\"",
-                                  "a.[0]",  "a[0 ]",  "a\\b",    "\"a\\\"b\"",
-                                  "a[18446744073709551616]" };
-    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) check_spelling(texts[i], NULL);
+    const char *const texts[] = {
+        "",      ".",     "a.",   ".a",         "a..b",
+        "a b",   "a[",    "a]",   "a[x]",       "a[-1]",
+        "[]",    "[0].a", "\"a",  "a[]b",       "a\"b\"",
+        "a.[0]", "a[0 ]", "a\\b", "\"a\\\"b\"", "a[18446744073709551616]"
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+        check_spelling(texts[i], NULL);
     CHECK(true);
 }
 

@@ -72,8 +72,10 @@ TEST(results_are_never_too_deep_to_parse)
     size_t at = 0;
     memcpy(deep, "{\"x\":", 5);
     at = 5;
-    for (int i = 0; i < OCT_JSON_DEPTH_MAX - 3; i++) deep[at++] = '[';
-    for (int i = 0; i < OCT_JSON_DEPTH_MAX - 3; i++) deep[at++] = ']';
+    for (int i = 0; i < OCT_JSON_DEPTH_MAX - 3; i++)
+        deep[at++] = '[';
+    for (int i = 0; i < OCT_JSON_DEPTH_MAX - 3; i++)
+        deep[at++] = ']';
     memcpy(deep + at, "}", 2);
     oct_json_path path;
     oct_str out;
@@ -96,7 +98,8 @@ static void parse_keys(const char *keys, oct_str *out, uint32_t *count)
 {
     oct_str rest = oct_str_of(keys);
     *count = 0;
-    while (rest.bytes > 0) out[(*count)++] = oct_str_split(&rest, ' ');
+    while (rest.bytes > 0)
+        out[(*count)++] = oct_str_split(&rest, ' ');
 }
 
 static void check_delete(const char *payload, const char *keys, const char *wanted)
@@ -231,8 +234,8 @@ TEST(payloads_from_requests_are_minified)
     CHECK(oct_payload_from_json(&arena, value, &out, NULL) == OCT_OK);
     const oct_json *back;
     bool parses = oct_json_parse(&arena, out, &back, NULL) == OCT_OK;
-    parses = parses && oct_json_count(back) == 2 &&
-             oct_json_uint(oct_json_get(back, OCT_STR("a"))) == 2;
+    parses =
+        parses && oct_json_count(back) == 2 && oct_json_uint(oct_json_get(back, OCT_STR("a"))) == 2;
     value = model_json(&arena, "[1]");
     oct_status status = oct_payload_from_json(&arena, value, &out, NULL);
     oct_arena_reset(&arena);
@@ -297,7 +300,10 @@ done:
     return status;
 }
 
-TEST(every_lost_allocation_is_nomem) { CHECK(model_sweep(sweep_body, NULL)); }
+TEST(every_lost_allocation_is_nomem)
+{
+    CHECK(model_sweep(sweep_body, NULL));
+}
 
 TEST_MAIN(set_replaces_top_members, set_null_removes, set_below_a_key, set_below_items,
           results_are_never_too_deep_to_parse, delete_removes_members, delete_in_arrays,

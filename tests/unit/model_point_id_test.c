@@ -57,7 +57,8 @@ TEST(other_texts_are_no_ids)
                                   "{550e8400-e29b-41d4-a716-446655440000",
                                   "{550e8400e29b41d4a716446655440000}" };
     oct_point_id id;
-    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) CHECK(!parses(texts[i], &id));
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+        CHECK(!parses(texts[i], &id));
 }
 
 TEST(random_uuids_survive_printing)
@@ -73,8 +74,9 @@ TEST(random_uuids_survive_printing)
 
 TEST(numbers_come_before_uuids)
 {
-    const oct_point_id order[] = { { 0, 0, false }, { 0, 7, false }, { 0, UINT64_MAX, false },
-                                   { 0, 0, true },  { 0, 7, true },  { 1, 0, true },
+    const oct_point_id order[] = { { 0, 0, false },          { 0, 7, false },
+                                   { 0, UINT64_MAX, false }, { 0, 0, true },
+                                   { 0, 7, true },           { 1, 0, true },
                                    { UINT64_MAX, 0, true } };
     for (size_t i = 0; i < ARRAY_COUNT(order); i++)
         for (size_t j = 0; j < ARRAY_COUNT(order); j++) {

@@ -61,8 +61,9 @@ static void check_forms(const char *form, const char *own, const char *shown_for
     oct_config_free(&model_malloc, copy);
     CHECK(oct_config_quantization(&config, 0) == &config.vectors[0].quantization);
     CHECK(oct_config_quantization(&config, 1) == &config.quantization);
-    CHECK(parses(&arena, "{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Dot\"},"
-                         "\"b\":{\"size\":4,\"distance\":\"Dot\"}}}",
+    CHECK(parses(&arena,
+                 "{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Dot\"},"
+                 "\"b\":{\"size\":4,\"distance\":\"Dot\"}}}",
                  &other));
     CHECK(!oct_config_equal(&config, &other));
     CHECK(oct_config_quantization(&other, 0) == NULL);
@@ -182,5 +183,5 @@ TEST(values_out_of_range_are_validation_errors)
     CHECK(true);
 }
 
-TEST_MAIN(what_is_given_is_shown, the_older_name_is_taken_and_null_is_nothing,
-          mistakes_are_refused, values_out_of_range_are_validation_errors)
+TEST_MAIN(what_is_given_is_shown, the_older_name_is_taken_and_null_is_nothing, mistakes_are_refused,
+          values_out_of_range_are_validation_errors)

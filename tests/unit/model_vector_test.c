@@ -109,5 +109,4 @@ TEST(only_finite_values_pass)
 }
 
 TEST_MAIN(right_vectors_pass, forms_are_checked, wrong_dimensions_are_refused,
-          unknown_names_are_refused,
-          repeated_names_are_refused, only_finite_values_pass)
+          unknown_names_are_refused, repeated_names_are_refused, only_finite_values_pass)

@@ -18,11 +18,11 @@ typedef struct variant {
     double plain, rescored;
 } variant;
 
-#define BINARY(form, query)                                                          \
-    .kind = OCT_QUANTIZATION_BINARY, .encoding = OCT_BINARY_##form,                  \
+#define BINARY(form, query)                                                                        \
+    .kind = OCT_QUANTIZATION_BINARY, .encoding = OCT_BINARY_##form,                                \
     .query_encoding = OCT_QUERY_ENCODING_##query
 
-#define TURBO(b) .kind = OCT_QUANTIZATION_TURBO, .bits = OCT_TURBO_##b
+#define TURBO(b)   .kind = OCT_QUANTIZATION_TURBO, .bits = OCT_TURBO_##b
 #define PRODUCT(x) .kind = OCT_QUANTIZATION_PRODUCT, .compression = x
 
 static const variant variants[] = {
@@ -51,7 +51,8 @@ static inline oct_status build_codes(const oct_host *host, const oct_flat *flat,
     *out = NULL;
     oct_status status = oct_quant_builder_create(host, flat, params, &builder, error);
     if (status != OCT_OK) return status;
-    while (!oct_quant_build_step(builder, budget_ns)) continue;
+    while (!oct_quant_build_step(builder, budget_ns))
+        continue;
     *out = oct_quant_builder_finish(builder);
     oct_quant_builder_destroy(builder);
     return OCT_OK;
@@ -117,7 +118,8 @@ static inline double scan_recall(const world *w, bool rescore, float oversamplin
                                      : oct_quant_similarity(flat->quant, query, score);
             good = oct_flat_has(flat, offset) && (!allowed || oct_bits_get(allowed, offset)) &&
                    memcmp(&hits[a].score, &expected, sizeof expected) == 0;
-            for (uint32_t b = 0; b < exact.count; b++) found += offset == truth[b].offset;
+            for (uint32_t b = 0; b < exact.count; b++)
+                found += offset == truth[b].offset;
         }
         free(query);
         oct_arena_reset(&work);

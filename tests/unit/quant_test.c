@@ -30,7 +30,8 @@ static void for_all(uint32_t points, uint32_t dim, void (*check)(world *w, const
 static void backwards(void *self, uint32_t tasks, void (*run)(void *arg, uint32_t task), void *arg)
 {
     UNUSED(self);
-    for (uint32_t task = tasks; task > 0; task--) run(arg, task - 1);
+    for (uint32_t task = tasks; task > 0; task--)
+        run(arg, task - 1);
 }
 
 static void check_equal_builds(world *w, const variant *v)
@@ -56,7 +57,10 @@ static void check_equal_builds(world *w, const variant *v)
     free(first.at);
 }
 
-TEST(cuts_and_threads_change_no_byte) { for_all(700, 12, check_equal_builds); }
+TEST(cuts_and_threads_change_no_byte)
+{
+    for_all(700, 12, check_equal_builds);
+}
 
 static void check_no_points(world *w, const variant *v)
 {
@@ -78,7 +82,10 @@ static void check_few_points(world *w, const variant *v)
     check_no_points(w, v);
 }
 
-TEST(few_points_or_none_are_coded) { for_all(3, 5, check_few_points); }
+TEST(few_points_or_none_are_coded)
+{
+    for_all(3, 5, check_few_points);
+}
 
 /* All components equal, zeros, and the largest numbers there are. */
 static void check_odd_values(world *w, const variant *v)
@@ -94,7 +101,10 @@ static void check_odd_values(world *w, const variant *v)
     }
 }
 
-TEST(odd_numbers_are_coded) { for_all(40, 7, check_odd_values); }
+TEST(odd_numbers_are_coded)
+{
+    for_all(40, 7, check_odd_values);
+}
 
 static void check_nomem(world *w, const variant *v)
 {
@@ -113,7 +123,10 @@ static void check_nomem(world *w, const variant *v)
     CHECK(status == OCT_OK);
 }
 
-TEST(every_allocation_may_fail) { for_all(20, 3, check_nomem); }
+TEST(every_allocation_may_fail)
+{
+    for_all(20, 3, check_nomem);
+}
 
 /* ---- scores ----------------------------------------------------------------------------- */
 
@@ -134,7 +147,8 @@ static void check_tables(world *w, const variant *v)
         for (uint32_t i = 0; i + 7 < flat.count; i += 7) {
             uint32_t offsets[7];
             int32_t scores[7], alone;
-            for (uint32_t j = 0; j < 7; j++) offsets[j] = (i + j * 31) % flat.count;
+            for (uint32_t j = 0; j < 7; j++)
+                offsets[j] = (i + j * 31) % flat.count;
             oct_quant_prefetch(opened, offsets, 7);
             oct_quant_score(opened, query, offsets, 7, scores);
             for (uint32_t j = 0; j < 7; j++) {
@@ -150,7 +164,10 @@ static void check_tables(world *w, const variant *v)
     oct_quant_destroy(quant);
 }
 
-TEST(tables_agree) { for_all(200, 70, check_tables); }
+TEST(tables_agree)
+{
+    for_all(200, 70, check_tables);
+}
 
 /* Root mean square error of estimates, against the spread of the similarities. */
 static void check_estimates(world *w, const variant *v)
@@ -188,7 +205,10 @@ static void check_estimates(world *w, const variant *v)
     oct_quant_destroy(quant);
 }
 
-TEST(estimates_are_near) { for_all(POINTS, 96, check_estimates); }
+TEST(estimates_are_near)
+{
+    for_all(POINTS, 96, check_estimates);
+}
 
 /* The bound that follows from half a step on each side, for whole-range scalar codes. */
 TEST(scalar_estimates_keep_their_bound)
@@ -231,7 +251,8 @@ static void check_scans(world *w, const variant *v)
 {
     uint64_t *allowed = calloc(oct_bits_words(w->flat.count), sizeof *allowed);
     if (!allowed) abort();
-    for (uint32_t i = 0; i < w->flat.count; i += 3) oct_bits_set(allowed, i);
+    for (uint32_t i = 0; i < w->flat.count; i += 3)
+        oct_bits_set(allowed, i);
     oct_quant *quant = attach_codes(w, &v->params);
     double all = (double)w->flat.count;
     CHECK(scan_recall(w, false, 0, NULL) > 0);
@@ -243,7 +264,10 @@ static void check_scans(world *w, const variant *v)
     free(allowed);
 }
 
-TEST(scans_answer_as_asked) { for_all(500, 64, check_scans); }
+TEST(scans_answer_as_asked)
+{
+    for_all(500, 64, check_scans);
+}
 
 /* A walk over codes: rescored hits are exact, estimates those of their scores, and a walk that
  * ignores the codes is that of a graph without any. */
@@ -287,7 +311,10 @@ static void check_walks(world *w, const variant *v)
     free(bytes.at);
 }
 
-TEST(graphs_walk_on_codes) { for_all(POINTS, 48, check_walks); }
+TEST(graphs_walk_on_codes)
+{
+    for_all(POINTS, 48, check_walks);
+}
 
 /* ---- bytes ------------------------------------------------------------------------------ */
 
@@ -327,27 +354,20 @@ static void check_hostile(world *w, const variant *v)
     free(bytes.at);
 }
 
-TEST(any_bytes_are_harmless) { for_all(60, 20, check_hostile); }
+TEST(any_bytes_are_harmless)
+{
+    for_all(60, 20, check_hostile);
+}
 
 /* Codes and scores of a fixed world, as every target must make them. */
 TEST(targets_agree)
 {
     static const uint64_t expected[] = {
-        UINT64_C(0xbe954c4e67c9181b),
-        UINT64_C(0xe31baa33518be95c),
-        UINT64_C(0x418d0c4b0d860919),
-        UINT64_C(0xbda84770c97f9f59),
-        UINT64_C(0xd046250e3914b94f),
-        UINT64_C(0xaa63b53e32dbc6c3),
-        UINT64_C(0x1888cf50b1d9270c),
-        UINT64_C(0x01e3bd38c5c80c91),
-        UINT64_C(0x809fcab0a8a92314),
-        UINT64_C(0x39cf33f9b2ce220d),
-        UINT64_C(0xde2d9f8b0a06008a),
-        UINT64_C(0x0e53e18ff4902f92),
-        UINT64_C(0x4e4f9d4ee6a03748),
-        UINT64_C(0xa241c5c7baf398bc),
-        UINT64_C(0x84b5917b2fd17c9d),
+        UINT64_C(0xbe954c4e67c9181b), UINT64_C(0xe31baa33518be95c), UINT64_C(0x418d0c4b0d860919),
+        UINT64_C(0xbda84770c97f9f59), UINT64_C(0xd046250e3914b94f), UINT64_C(0xaa63b53e32dbc6c3),
+        UINT64_C(0x1888cf50b1d9270c), UINT64_C(0x01e3bd38c5c80c91), UINT64_C(0x809fcab0a8a92314),
+        UINT64_C(0x39cf33f9b2ce220d), UINT64_C(0xde2d9f8b0a06008a), UINT64_C(0x0e53e18ff4902f92),
+        UINT64_C(0x4e4f9d4ee6a03748), UINT64_C(0xa241c5c7baf398bc), UINT64_C(0x84b5917b2fd17c9d),
     };
     STATIC_ASSERT(ARRAY_COUNT(expected) == ARRAY_COUNT(variants), "one for each");
     bool same = true;

@@ -10,17 +10,15 @@
 enum { MANY = 1000000 };
 
 static const oct_vector_params vectors[] = {
-    { .size = 256,
-      .hnsw = { OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET } }
+    { .size = 256, .hnsw = { OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET } }
 };
 
 static oct_collection_config config_with(uint64_t full_scan, uint64_t indexing)
 {
     oct_collection_config config = { .vectors = vectors, .vector_count = 1, .single_vector = true };
-    config.hnsw = (oct_hnsw_config){ OCT_UNSET, 50,        full_scan,
-                                     OCT_UNSET, OCT_UNSET, OCT_UNSET };
-    config.optimizers = (oct_optimizers_config){ .deleted_threshold = 0.2,
-                                                 .indexing_threshold = indexing };
+    config.hnsw = (oct_hnsw_config){ OCT_UNSET, 50, full_scan, OCT_UNSET, OCT_UNSET, OCT_UNSET };
+    config.optimizers =
+        (oct_optimizers_config){ .deleted_threshold = 0.2, .indexing_threshold = indexing };
     return config;
 }
 
@@ -66,9 +64,7 @@ TEST(exact_is_a_scan)
 TEST(the_width_comes_from_query_config_or_wanted)
 {
     oct_query query = { .hnsw_ef = OCT_UNSET };
-    oct_plan_facts facts = {
-        .has_graph = true, .selected = MANY, .points = MANY, .wanted = 10
-    };
+    oct_plan_facts facts = { .has_graph = true, .selected = MANY, .points = MANY, .wanted = 10 };
     CHECK(plan_for(&query, facts).way == OCT_PLAN_WALK_ALL);
     CHECK_EQ_U64(plan_for(&query, facts).ef, 50);
     query.hnsw_ef = 20;
@@ -82,9 +78,7 @@ TEST(the_width_comes_from_query_config_or_wanted)
 TEST(few_points_are_scanned)
 {
     const oct_query query = { .hnsw_ef = 100 };
-    oct_plan_facts facts = {
-        .has_graph = true, .selected = 1000, .points = 1000, .wanted = 1
-    };
+    oct_plan_facts facts = { .has_graph = true, .selected = 1000, .points = 1000, .wanted = 1 };
     CHECK(plan_for(&query, facts).way == OCT_PLAN_SCAN);
     facts.selected = facts.points = 1001;
     CHECK(plan_for(&query, facts).way == OCT_PLAN_WALK_ALL);

@@ -84,8 +84,8 @@ static void check_ways(const query_world *world, oct_query query, bool rescores)
     query.quantization = (oct_quantization_search){ .ignore = true };
     answers ignoring = ask(world, &query);
     CHECK(shared_hits(&ignoring, &truth, true) * 10 >= truth.found.count * 9);
-    query.quantization = (oct_quantization_search){ .has_rescore = true, .rescore = true,
-                                                    .oversampling = 1000 };
+    query.quantization =
+        (oct_quantization_search){ .has_rescore = true, .rescore = true, .oversampling = 1000 };
     answers all = ask(world, &query);
     CHECK(same_answers(&all, &truth)); /* everything is rescored */
     query.quantization.oversampling = 0;
@@ -97,21 +97,21 @@ static void check_ways(const query_world *world, oct_query query, bool rescores)
     answers usual = ask(world, &query);
     CHECK(same_answers(&usual, rescores ? &rescored : &estimates));
     answers *all_answers[] = { &truth, &exact, &ignoring, &all, &rescored, &estimates, &usual };
-    for (size_t i = 0; i < ARRAY_COUNT(all_answers); i++) oct_arena_reset(&all_answers[i]->arena);
+    for (size_t i = 0; i < ARRAY_COUNT(all_answers); i++)
+        oct_arena_reset(&all_answers[i]->arena);
 }
 
 /* Shape 0: scans of two sealed segments and one in memory; 1: walks of a large one. */
 static void check_world(const char *metric, size_t kind, uint32_t shape)
 {
-    query_world *world = world_create(&(query_world_request){
-        .metric = metric,
-        .points = shape == 1 ? 3000 : 300,
-        .dim = QUERY_DIM_MAX,
-        .entries = shape == 1 ? 1 : 3,
-        .sealed = shape == 1 ? 1 : 3,
-        .graphs = true,
-        .indexed = true,
-        .quantization = kinds[kind].config });
+    query_world *world = world_create(&(query_world_request){ .metric = metric,
+                                                              .points = shape == 1 ? 3000 : 300,
+                                                              .dim = QUERY_DIM_MAX,
+                                                              .entries = shape == 1 ? 1 : 3,
+                                                              .sealed = shape == 1 ? 1 : 3,
+                                                              .graphs = true,
+                                                              .indexed = true,
+                                                              .quantization = kinds[kind].config });
     CHECK(sealed_have_codes(world));
     for (uint32_t i = 0; i < QUERIES; i++) {
         float vector[QUERY_DIM_MAX];
@@ -143,13 +143,19 @@ TEST(quantized_searches_do_as_asked)
 
 TEST(memory_segments_are_exact)
 {
-    query_world *world = world_create(&(query_world_request){
-        .metric = "Cosine", .points = 200, .dim = 8, .entries = 1,
-        .quantization = kinds[0].config });
+    query_world *world = world_create(&(query_world_request){ .metric = "Cosine",
+                                                              .points = 200,
+                                                              .dim = 8,
+                                                              .entries = 1,
+                                                              .quantization = kinds[0].config });
     float vector[QUERY_DIM_MAX];
     random_vector(world, 0, vector);
-    oct_query query = { .kind = OCT_QUERY_VECTOR, .vector = vector, .vector_count = 8,
-                        .using_vector = OCT_STR("a"), .hnsw_ef = OCT_UNSET, .limit = LIMIT,
+    oct_query query = { .kind = OCT_QUERY_VECTOR,
+                        .vector = vector,
+                        .vector_count = 8,
+                        .using_vector = OCT_STR("a"),
+                        .hnsw_ef = OCT_UNSET,
+                        .limit = LIMIT,
                         .quantization = { .has_rescore = true } };
     answers estimates = ask(world, &query);
     query.exact = true;
@@ -163,16 +169,23 @@ TEST(memory_segments_are_exact)
 /* A score that was not rescored is an estimate: not the exact one, but near it. */
 TEST(estimates_are_shown)
 {
-    query_world *world = world_create(&(query_world_request){
-        .metric = "Cosine", .points = 400, .dim = QUERY_DIM_MAX, .entries = 1, .sealed = 1,
-        .graphs = true, .quantization = kinds[0].config });
+    query_world *world = world_create(&(query_world_request){ .metric = "Cosine",
+                                                              .points = 400,
+                                                              .dim = QUERY_DIM_MAX,
+                                                              .entries = 1,
+                                                              .sealed = 1,
+                                                              .graphs = true,
+                                                              .quantization = kinds[0].config });
     uint32_t different = 0;
     for (uint32_t i = 0; i < QUERIES; i++) {
         float vector[QUERY_DIM_MAX];
         random_vector(world, 0, vector);
-        oct_query query = { .kind = OCT_QUERY_VECTOR, .vector = vector,
-                            .vector_count = QUERY_DIM_MAX, .using_vector = OCT_STR("a"),
-                            .hnsw_ef = OCT_UNSET, .limit = 1 };
+        oct_query query = { .kind = OCT_QUERY_VECTOR,
+                            .vector = vector,
+                            .vector_count = QUERY_DIM_MAX,
+                            .using_vector = OCT_STR("a"),
+                            .hnsw_ef = OCT_UNSET,
+                            .limit = 1 };
         answers usual = ask(world, &query);
         query.exact = true;
         answers truth = ask(world, &query);

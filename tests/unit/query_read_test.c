@@ -19,8 +19,8 @@ static query_world *mixed_world(uint32_t points, uint32_t sealed, bool indexed)
 /* The next living point of the list from `i` on that passes, or count. */
 static uint32_t next_passing(const query_world *world, const known_filter *filter, uint32_t i)
 {
-    while (i < world->count
-           && !(world->points[i].alive && filter_passes(filter, &world->points[i])))
+    while (i < world->count &&
+           !(world->points[i].alive && filter_passes(filter, &world->points[i])))
         i++;
     return i;
 }

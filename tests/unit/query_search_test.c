@@ -36,9 +36,12 @@ static float naive_similarity(const query_world *world, uint32_t v, const float 
         return oct_metric_similarity(world->kernels, metric, a, b, size);
     for (uint32_t i = 0; i < size; i++) {
         float d = a[i] - b[i];
-        if (metric == OCT_METRIC_DOT) sum += a[i] * b[i];
-        else if (metric == OCT_METRIC_EUCLID) sum -= d * d;
-        else sum -= d < 0 ? -d : d;
+        if (metric == OCT_METRIC_DOT)
+            sum += a[i] * b[i];
+        else if (metric == OCT_METRIC_EUCLID)
+            sum -= d * d;
+        else
+            sum -= d < 0 ? -d : d;
     }
     return sum;
 }
@@ -60,8 +63,7 @@ static uint32_t naive_search(const query_world *world, const oct_query *query, u
         const known_point *point = &world->points[i];
         if (!point->alive || !((point->present >> v) & 1) || !filter_passes(filter, point))
             continue;
-        if (query->kind == OCT_QUERY_POINT && oct_point_id_equal(point->id, query->point))
-            continue;
+        if (query->kind == OCT_QUERY_POINT && oct_point_id_equal(point->id, query->point)) continue;
         float similarity = naive_similarity(world, v, vector, point->vectors[v]);
         float score = oct_metric_score(metric, similarity);
         if (query->has_score_threshold && !beats(metric, score, query->score_threshold)) continue;
@@ -107,7 +109,8 @@ static void check_query(const query_world *world, candidate *wanted)
     oct_reading reading = world_reading(world, &arena);
     filter_make(world, test_random_below(FILTER_KINDS), &filter);
     oct_query query = random_query(world, &filter, v);
-    for (uint32_t i = 0; i < size; i++) raw[i] = (float)test_random_below(7) - 3.0f;
+    for (uint32_t i = 0; i < size; i++)
+        raw[i] = (float)test_random_below(7) - 3.0f;
     memcpy(prepared, raw, sizeof prepared);
     oct_metric_preprocess(world->kernels, world->config->vectors[v].metric, prepared, size);
     query.vector = raw;
@@ -139,15 +142,16 @@ TEST(exact_answers_equal_a_sort_of_everything)
     for (size_t m = 0; m < ARRAY_COUNT(metrics); m++) {
         for (uint32_t shape = 0; shape < 5; shape++) {
             static const uint32_t sealed[] = { 0, 1, 3, 7, 8 };
-            query_world *world = world_create(&(query_world_request){
-                .metric = metrics[m],
-                .points = 150 + test_random_below(200),
-                .dim = 1 + test_random_below(QUERY_DIM_MAX),
-                .entries = shape < 2 ? 1 : 4,
-                .sealed = sealed[shape],
-                .graphs = shape == 2,
-                .indexed = shape == 3 });
-            for (uint32_t i = 0; i < ROUNDS; i++) check_query(world, wanted);
+            query_world *world =
+                world_create(&(query_world_request){ .metric = metrics[m],
+                                                     .points = 150 + test_random_below(200),
+                                                     .dim = 1 + test_random_below(QUERY_DIM_MAX),
+                                                     .entries = shape < 2 ? 1 : 4,
+                                                     .sealed = sealed[shape],
+                                                     .graphs = shape == 2,
+                                                     .indexed = shape == 3 });
+            for (uint32_t i = 0; i < ROUNDS; i++)
+                check_query(world, wanted);
             world_destroy(world);
         }
     }
@@ -170,7 +174,8 @@ static uint32_t walked_hits(query_world *world, const oct_query *query, const ca
         const known_point *point = known_find(world, found.points[i].id);
         CHECK_OR(0, point && point->alive);
         if (i > 0) CHECK_OR(0, found.points[i - 1].score >= found.points[i].score);
-        for (uint32_t j = 0; j < wanted_count; j++) hits += wanted[j].point == point;
+        for (uint32_t j = 0; j < wanted_count; j++)
+            hits += wanted[j].point == point;
     }
     oct_arena_reset(&arena);
     return hits;
@@ -225,8 +230,9 @@ TEST(without_a_vector_points_come_by_id)
     oct_arena_init(&arena, &model_malloc, 0);
     oct_reading reading = world_reading(world, &arena);
     filter_make(world, 2, &filter);
-    const oct_query query = { .kind = OCT_QUERY_NONE, .filter = &filter.filter, .limit = 20,
-                              .offset = 7 };
+    const oct_query query = {
+        .kind = OCT_QUERY_NONE, .filter = &filter.filter, .limit = 20, .offset = 7
+    };
     CHECK(oct_read_query(&reading, &query, &found, &error) == OCT_OK);
     CHECK_EQ_U64(found.count, 20);
     uint32_t at = 0;
@@ -270,13 +276,15 @@ TEST(bad_queries_are_refused)
     const float vector[] = { 1, 2, 3 };
     uint32_t lacking = 0;
     const oct_str names[] = { OCT_STR("b"), OCT_STR("c") };
-    const oct_query good = { .kind = OCT_QUERY_VECTOR, .vector = vector, .vector_count = 2,
-                             .using_vector = OCT_STR("a"), .limit = 1 };
+    const oct_query good = { .kind = OCT_QUERY_VECTOR,
+                             .vector = vector,
+                             .vector_count = 2,
+                             .using_vector = OCT_STR("a"),
+                             .limit = 1 };
     oct_query query = good;
     CHECK(refused(world, &query, OCT_OK, ""));
     query.using_vector = OCT_STR("zz");
-    CHECK(refused(world, &query, OCT_BAD_INPUT,
-                  "Wrong input: Not existing vector name error: zz"));
+    CHECK(refused(world, &query, OCT_BAD_INPUT, "Wrong input: Not existing vector name error: zz"));
     query.kind = OCT_QUERY_POINT;
     CHECK(refused(world, &query, OCT_BAD_INPUT, "Not existing vector name error: zz"));
     query = good;
@@ -321,8 +329,11 @@ TEST(parts_of_points_are_shown_as_asked)
         .metric = "Dot", .points = 40, .dim = 2, .entries = 2, .sealed = 1, .whole = true });
     oct_arena_init(&arena, &model_malloc, 0);
     oct_reading reading = world_reading(world, &arena);
-    const oct_query query = { .kind = OCT_QUERY_VECTOR, .vector = vector, .vector_count = 2,
-                              .using_vector = OCT_STR("a"), .limit = 40,
+    const oct_query query = { .kind = OCT_QUERY_VECTOR,
+                              .vector = vector,
+                              .vector_count = 2,
+                              .using_vector = OCT_STR("a"),
+                              .limit = 40,
                               .with_payload = { OCT_SELECT_EXCLUDE, keys, 1 },
                               .with_vector = { OCT_SELECT_INCLUDE, names, 2 } };
     CHECK(oct_read_query(&reading, &query, &found, &error) == OCT_OK);
@@ -356,8 +367,12 @@ static oct_status query_once(const oct_alloc *alloc, void *arg)
     host.alloc = alloc;
     oct_reading reading = world_reading(world, &arena);
     reading.host = &host;
-    const oct_query query = { .kind = OCT_QUERY_VECTOR, .vector = vector, .vector_count = 2,
-                              .using_vector = OCT_STR("a"), .filter = &filter.filter, .limit = 50,
+    const oct_query query = { .kind = OCT_QUERY_VECTOR,
+                              .vector = vector,
+                              .vector_count = 2,
+                              .using_vector = OCT_STR("a"),
+                              .filter = &filter.filter,
+                              .limit = 50,
                               .with_payload = { .mode = OCT_SELECT_ALL },
                               .with_vector = { .mode = OCT_SELECT_ALL } };
     oct_status status = oct_read_query(&reading, &query, &found, &error);

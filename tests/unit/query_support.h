@@ -23,8 +23,8 @@ typedef struct known_point {
     oct_point_id id;
     uint64_t version;
     bool alive;
-    int64_t n;  /* payload member */
-    bool red;   /* payload member "g": "red" or ["blue","red"], against "blue" */
+    int64_t n; /* payload member */
+    bool red;  /* payload member "g": "red" or ["blue","red"], against "blue" */
     uint64_t present;
     float vectors[QUERY_VECTORS][QUERY_DIM_MAX]; /* prepared */
     char payload[64];
@@ -50,8 +50,8 @@ typedef struct query_world_request {
     uint32_t entries; /* points go to random ones */
     uint32_t sealed;  /* bit e: entry e is a sealed segment */
     bool graphs;
-    bool indexed; /* payload indexes on n and g */
-    bool whole;   /* nothing deleted, replaced or absent */
+    bool indexed;             /* payload indexes on n and g */
+    bool whole;               /* nothing deleted, replaced or absent */
     const char *quantization; /* quantization_config of the collection; NULL: none */
 } query_world_request;
 
@@ -75,7 +75,8 @@ static inline uint64_t query_clock(void *self)
 static inline void random_vector(const query_world *world, uint32_t v, float *out)
 {
     uint32_t size = world->config->vectors[v].size;
-    for (uint32_t i = 0; i < size; i++) out[i] = (float)test_random_below(5) - 2.0f;
+    for (uint32_t i = 0; i < size; i++)
+        out[i] = (float)test_random_below(5) - 2.0f;
     oct_metric_preprocess(world->kernels, world->config->vectors[v].metric, out, size);
 }
 
@@ -101,7 +102,8 @@ static inline void random_point(query_world *world, uint32_t i, bool whole)
     point->present = whole ? 3 : (uint64_t)test_random_below(8) | 1;
     if (point->present > 3) point->present = 3;
     if (!whole && test_random_below(10) == 0) point->present = test_random_below(2) * 2;
-    for (uint32_t v = 0; v < QUERY_VECTORS; v++) random_vector(world, v, point->vectors[v]);
+    for (uint32_t v = 0; v < QUERY_VECTORS; v++)
+        random_vector(world, v, point->vectors[v]);
 }
 
 /* ---- segments --------------------------------------------------------------------------- */
@@ -188,7 +190,8 @@ static inline oct_view_entry seal_entry(const query_world *world, oct_view_entry
                                         .number = number,
                                         .graphs = graphs };
     must(oct_build_create(&request, &build, &error), &error);
-    while (!done) must(oct_build_step(build, UINT64_MAX, &done, &error), &error);
+    while (!done)
+        must(oct_build_step(build, UINT64_MAX, &done, &error), &error);
     oct_view_entry entry = { .sealed = oct_build_take(build) };
     oct_build_destroy(build);
     if (!entry.sealed) abort(); /* worlds are large enough for every entry to have a point */
@@ -261,9 +264,8 @@ static inline query_world *world_create(const query_world_request *request)
     query_world *world = calloc(1, sizeof *world);
     if (!world || request->points > QUERY_POINTS_MAX) abort();
     must(oct_vfs_memory_create(&model_malloc, &world->vfs, &error), &error);
-    world->host = (oct_host){ .alloc = &model_malloc,
-                              .vfs = world->vfs,
-                              .monotonic_ns = query_clock };
+    world->host =
+        (oct_host){ .alloc = &model_malloc, .vfs = world->vfs, .monotonic_ns = query_clock };
     world->kernels = oct_kernels_select(NULL);
     world_config(world, request);
     world_schema(world, request->indexed);
@@ -335,10 +337,9 @@ static inline void filter_make(const query_world *world, uint32_t kind, known_fi
                                             .upper = (double)out->below,
                                             .has_upper = true,
                                             .upper_open = true } };
-    const oct_condition red = { .kind = OCT_CONDITION_MATCH_ANY,
-                                .key = OCT_STR("g"),
-                                .values = &out->red,
-                                .value_count = 1 };
+    const oct_condition red = {
+        .kind = OCT_CONDITION_MATCH_ANY, .key = OCT_STR("g"), .values = &out->red, .value_count = 1
+    };
     for (uint32_t i = 0; i < 2; i++)
         out->ids[i] = world->points[test_random_below(world->count)].id;
     out->ids[2] = oct_point_id_of(11); /* never used */
@@ -354,13 +355,17 @@ static inline bool filter_passes(const known_filter *filter, const known_point *
     bool below = point->n < filter->below;
     switch (filter->kind) {
     case 1:
-    case 5: return below;
-    case 2: return point->red;
-    case 3: return below && !point->red;
+    case 5:
+        return below;
+    case 2:
+        return point->red;
+    case 3:
+        return below && !point->red;
     case 4:
         return oct_point_id_equal(point->id, filter->ids[0]) ||
                oct_point_id_equal(point->id, filter->ids[1]);
-    default: return true;
+    default:
+        return true;
     }
 }
 

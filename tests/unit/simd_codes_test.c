@@ -48,7 +48,8 @@ TEST(fit_finds_the_quantile)
 {
     static float magnitudes[POINTS * DIM];
     fill_points(OCT_METRIC_DOT, 1);
-    for (int i = 0; i < POINTS * DIM; i++) magnitudes[i] = fabsf(points[i / DIM][i % DIM]);
+    for (int i = 0; i < POINTS * DIM; i++)
+        magnitudes[i] = fabsf(points[i / DIM][i % DIM]);
     qsort(magnitudes, POINTS * DIM, sizeof magnitudes[0], magnitude_order);
     float quantile = magnitudes[POINTS * DIM - POINTS * DIM / 500 - 1];
     oct_codes codes;
@@ -95,7 +96,8 @@ TEST(fit_of_degenerate_sets)
     uint8_t row[128];
     for (size_t v = 0; v <= sizeof values / sizeof values[0]; v++) {
         bool empty = v == sizeof values / sizeof values[0];
-        for (int i = 0; i < DIM; i++) points[0][i] = empty ? 0 : values[v];
+        for (int i = 0; i < DIM; i++)
+            points[0][i] = empty ? 0 : values[v];
         oct_codes codes, again;
         oct_codes_source source = source_of(empty ? 0 : 1);
         oct_codes_fit(&codes, OCT_METRIC_EUCLID, DIM, &source);
@@ -103,7 +105,8 @@ TEST(fit_of_degenerate_sets)
         CHECK(oct_codes_restore(OCT_METRIC_EUCLID, DIM, codes.scale, &again, NULL) == OCT_OK);
         oct_codes_encode(&codes, points[0], row);
         int want = empty || fabsf(values[v]) < 1e-30f ? 64 : values[v] > 0 ? 127 : 1;
-        for (int i = 0; i < DIM; i++) CHECK(row[i] == want);
+        for (int i = 0; i < DIM; i++)
+            CHECK(row[i] == want);
     }
 }
 
@@ -150,7 +153,8 @@ TEST(steps_are_rounded_and_clipped)
         sum += step[i];
         squares += step[i] * step[i];
     }
-    for (size_t i = N; i < sizeof row; i++) CHECK(row[i] == 0);
+    for (size_t i = N; i < sizeof row; i++)
+        CHECK(row[i] == 0);
     CHECK_EQ_I64(bias, -64 * sum - squares / 2);
 }
 
@@ -202,7 +206,8 @@ TEST(scores_of_the_largest_vectors)
         oct_codes codes;
         CHECK(oct_codes_restore(METRICS[m], N, 1.0f, &codes, NULL) == OCT_OK);
         for (int e = 0; e < 2; e++) {
-            for (int i = 0; i < N; i++) ends[e][i] = e ? 1000.0f : -1000.0f;
+            for (int i = 0; i < N; i++)
+                ends[e][i] = e ? 1000.0f : -1000.0f;
             bias[e] = oct_codes_encode(&codes, ends[e], rows[e]);
         }
         for (int e = 0; e < 4; e++) {
@@ -265,8 +270,8 @@ static int found_of_ten(const oct_codes *codes, const uint8_t *rows, const int32
     uint8_t code[128];
     oct_codes_encode_query(codes, query, code);
     for (int p = 0; p < POINTS; p++) {
-        float similarity = oct_metric_similarity(oct_kernels_select(NULL), codes->metric, query,
-                                                 points[p], DIM);
+        float similarity =
+            oct_metric_similarity(oct_kernels_select(NULL), codes->metric, query, points[p], DIM);
         exact[p] = (ranked){ (double)similarity, p };
         coded[p] = (ranked){ (double)oct_codes_score(codes, oct_kernels_select(NULL), code,
                                                      rows + p * 128, biases[p]),
@@ -276,7 +281,8 @@ static int found_of_ten(const oct_codes *codes, const uint8_t *rows, const int32
     qsort(coded, POINTS, sizeof coded[0], best_first);
     int found = 0;
     for (int i = 0; i < 10; i++) {
-        for (int j = 0; j < 20; j++) found += exact[i].point == coded[j].point;
+        for (int j = 0; j < 20; j++)
+            found += exact[i].point == coded[j].point;
     }
     return found;
 }
@@ -320,7 +326,8 @@ TEST(same_codes_on_every_target)
         for (int p = 0; p < POINTS; p++) {
             uint32_t bias = (uint32_t)oct_codes_encode(&codes, points[p], row);
             hash = (hash ^ bias) * UINT64_C(0x100000001b3);
-            for (int i = 0; i < 128; i++) hash = (hash ^ row[i]) * UINT64_C(0x100000001b3);
+            for (int i = 0; i < 128; i++)
+                hash = (hash ^ row[i]) * UINT64_C(0x100000001b3);
         }
     }
     CHECK_EQ_U64(hash, UINT64_C(0xc6ec396ff894efa2));

@@ -33,7 +33,10 @@ static double uniform(double from, double to)
 }
 
 /* Any bit pattern: all exponents, both signs, now and then infinity or NaN. */
-static double any_double(void) { return from_bits(test_random()); }
+static double any_double(void)
+{
+    return from_bits(test_random());
+}
 
 static double ulps(double got, long double want)
 {
@@ -65,8 +68,9 @@ TEST(exp_is_accurate)
 TEST(logarithms_are_accurate)
 {
     for (int i = 0; i < TRIALS; i++) {
-        double x = i % 3 == 0 ? any_double() : i % 3 == 1 ? uniform(0.4, 2.5)
-                                                          : 1 + uniform(-1e-6, 1e-6);
+        double x = i % 3 == 0   ? any_double()
+                   : i % 3 == 1 ? uniform(0.4, 2.5)
+                                : 1 + uniform(-1e-6, 1e-6);
         CHECK(near_enough("log", x, oct_log(x), logl((long double)x)));
         CHECK(near_enough("log10", x, oct_log10(x), log10l((long double)x)));
     }
@@ -75,10 +79,12 @@ TEST(logarithms_are_accurate)
 TEST(pow_is_accurate)
 {
     for (int i = 0; i < TRIALS; i++) {
-        double x = i % 3 == 0 ? any_double() : i % 3 == 1 ? uniform(0, 50)
-                                                          : 1 + uniform(-1e-3, 1e-3);
-        double y = i % 3 == 0 ? uniform(-4, 4) : i % 3 == 1 ? uniform(-100, 100)
-                                                            : uniform(-1e5, 1e5);
+        double x = i % 3 == 0   ? any_double()
+                   : i % 3 == 1 ? uniform(0, 50)
+                                : 1 + uniform(-1e-3, 1e-3);
+        double y = i % 3 == 0   ? uniform(-4, 4)
+                   : i % 3 == 1 ? uniform(-100, 100)
+                                : uniform(-1e5, 1e5);
         if (i % 7 == 0) y = floor(y);
         CHECK(near_enough("pow", x, oct_pow(x, y), powl((long double)x, (long double)y)));
     }
@@ -118,8 +124,14 @@ TEST(quarters_and_signs)
     }
 }
 
-static bool is_quiet_nan(double x) { return to_bits(x) == UINT64_C(0x7ff8000000000000); }
-static bool same(double a, double b) { return to_bits(a) == to_bits(b); }
+static bool is_quiet_nan(double x)
+{
+    return to_bits(x) == UINT64_C(0x7ff8000000000000);
+}
+static bool same(double a, double b)
+{
+    return to_bits(a) == to_bits(b);
+}
 
 TEST(special_values_of_one_argument)
 {
@@ -141,7 +153,8 @@ TEST(special_values_of_one_argument)
     CHECK(is_quiet_nan(oct_log10(-nan)) && is_quiet_nan(oct_sin(-nan)));
     CHECK(is_quiet_nan(oct_cos(nan)));
     double power = 1;
-    for (int i = 0; i <= 22; i++, power *= 10) CHECK(same(oct_log10(power), i));
+    for (int i = 0; i <= 22; i++, power *= 10)
+        CHECK(same(oct_log10(power), i));
 }
 
 TEST(special_values_of_pow)
@@ -163,7 +176,8 @@ TEST(special_values_of_pow)
     CHECK(same(oct_pow(2, 1024), infinity) && same(oct_pow(2, -1100), 0));
     CHECK(same(oct_pow(2, -1074), 5e-324) && same(oct_pow(-2, -1101), -0.0));
     CHECK(same(oct_pow(1 - 0x1p-53, 1e300), 0) && same(oct_pow(1 + 0x1p-52, 1e300), infinity));
-    for (int i = -300; i <= 300; i++) CHECK(same(oct_pow(2, i), ldexp(1, i)));
+    for (int i = -300; i <= 300; i++)
+        CHECK(same(oct_pow(2, i), ldexp(1, i)));
 }
 
 /* Inputs from integers alone, so that they are the same everywhere whatever the seed. */
@@ -178,7 +192,8 @@ static double hashed_input(double from, double to)
 static void fnv(uint64_t *hash, double value)
 {
     uint64_t bits = to_bits(value);
-    for (int i = 0; i < 64; i += 8) *hash = (*hash ^ (bits >> i & 255)) * UINT64_C(0x100000001b3);
+    for (int i = 0; i < 64; i += 8)
+        *hash = (*hash ^ (bits >> i & 255)) * UINT64_C(0x100000001b3);
 }
 
 TEST(same_bits_on_every_target)

@@ -35,13 +35,17 @@ static float random_number(number_kind kind)
 {
     uint32_t bits = (uint32_t)test_random();
     switch (kind) {
-    case DENORMAL: return from_bits(bits & 0x807fffffu);
-    case HUGE_NUMBERS: return from_bits((bits & 0x80ffffffu) | 0x7e000000u);
-    case SIGNED_ZEROS: return bits % 3 ? from_bits(bits & 0x80000000u) : test_random_float();
+    case DENORMAL:
+        return from_bits(bits & 0x807fffffu);
+    case HUGE_NUMBERS:
+        return from_bits((bits & 0x80ffffffu) | 0x7e000000u);
+    case SIGNED_ZEROS:
+        return bits % 3 ? from_bits(bits & 0x80000000u) : test_random_float();
     case MIXED:
         if ((bits >> 23 & 255) == 255) bits &= ~(1u << 23); /* finite, any exponent */
         return from_bits(bits);
-    default: return test_random_float();
+    default:
+        return test_random_float();
     }
 }
 
@@ -56,9 +60,11 @@ static float term(operation what, float a, float b)
 static float plain_sum(operation what, const float *a, const float *b, size_t n)
 {
     float sums[LANES] = { 0 };
-    for (size_t i = 0; i < n; i++) sums[i % LANES] += term(what, a[i], b[i]);
+    for (size_t i = 0; i < n; i++)
+        sums[i % LANES] += term(what, a[i], b[i]);
     for (size_t w = LANES / 2; w > 0; w /= 2) {
-        for (size_t j = 0; j < w; j++) sums[j] += sums[j + w];
+        for (size_t j = 0; j < w; j++)
+            sums[j] += sums[j + w];
     }
     return isnan(sums[0]) ? -INFINITY : sums[0];
 }
@@ -86,9 +92,12 @@ static bool same_as_rule(const oct_kernels *kernels, const float *a, const float
 static void call_x4(const oct_kernels *kernels, operation what, const float *a,
                     const float *const b[4], size_t n, float out[4])
 {
-    if (what == DOT) kernels->dot_f32_x4(a, b, n, out);
-    else if (what == L2) kernels->l2_f32_x4(a, b, n, out);
-    else kernels->l1_f32_x4(a, b, n, out);
+    if (what == DOT)
+        kernels->dot_f32_x4(a, b, n, out);
+    else if (what == L2)
+        kernels->l2_f32_x4(a, b, n, out);
+    else
+        kernels->l1_f32_x4(a, b, n, out);
 }
 
 static bool four_same_as_one(const oct_kernels *kernels, const float *a, const float *const b[4],
@@ -119,7 +128,8 @@ static bool floats_agree(size_t n, number_kind kind, size_t skew)
     for (int v = 0; v < 5; v++) {
         blocks[v] = malloc((n + skew) * sizeof(float));
         if (!blocks[v]) abort();
-        for (size_t i = 0; i < n + skew; i++) blocks[v][i] = random_number(kind);
+        for (size_t i = 0; i < n + skew; i++)
+            blocks[v][i] = random_number(kind);
     }
     const float *const rows[4] = { blocks[1] + skew, blocks[2] + skew, blocks[3] + skew,
                                    blocks[4] + skew };
@@ -128,7 +138,8 @@ static bool floats_agree(size_t n, number_kind kind, size_t skew)
             agree = same_as_rule(tables[t], blocks[0] + skew, rows[r], n);
         agree = agree && four_same_as_one(tables[t], blocks[0] + skew, rows, n);
     }
-    for (int v = 0; v < 5; v++) free(blocks[v]);
+    for (int v = 0; v < 5; v++)
+        free(blocks[v]);
     return agree;
 }
 
@@ -136,7 +147,8 @@ TEST(every_table_follows_the_rule)
 {
     static const size_t larger[] = { 384, 768, 1000, 1536, 4095, BIG - 1, BIG };
     for (int kind = 0; kind < KINDS; kind++) {
-        for (size_t n = 1; n <= 300; n++) CHECK(floats_agree(n, (number_kind)kind, n % 4));
+        for (size_t n = 1; n <= 300; n++)
+            CHECK(floats_agree(n, (number_kind)kind, n % 4));
         for (size_t i = 0; i < sizeof larger / sizeof larger[0]; i++)
             CHECK(floats_agree(larger[i], (number_kind)kind, i % 4));
     }
@@ -191,7 +203,8 @@ TEST(sums_are_never_nan)
 static int64_t plain_dot(const uint8_t *a, const int8_t *b, size_t n)
 {
     int64_t total = 0;
-    for (size_t i = 0; i < n; i++) total += (int64_t)a[i] * b[i];
+    for (size_t i = 0; i < n; i++)
+        total += (int64_t)a[i] * b[i];
     return total;
 }
 
@@ -204,7 +217,8 @@ static bool integers_agree(size_t n, int extreme)
     int8_t *rows[4];
     bool agree = true;
     if (!a) abort();
-    for (size_t i = 0; i < n; i++) a[i + 1] = extreme ? 127 : (uint8_t)test_random_below(128);
+    for (size_t i = 0; i < n; i++)
+        a[i + 1] = extreme ? 127 : (uint8_t)test_random_below(128);
     for (int r = 0; r < 4; r++) {
         rows[r] = malloc(n + 3);
         if (!rows[r]) abort();
@@ -221,7 +235,8 @@ static bool integers_agree(size_t n, int extreme)
         }
         if (!agree) printf("%s, %zu bytes\n", tables[t]->name, n);
     }
-    for (int r = 0; r < 4; r++) free(rows[r]);
+    for (int r = 0; r < 4; r++)
+        free(rows[r]);
     free(a);
     return agree;
 }
@@ -229,7 +244,8 @@ static bool integers_agree(size_t n, int extreme)
 TEST(integer_dots_are_exact)
 {
     for (int extreme = 0; extreme < 2; extreme++) {
-        for (size_t n = 0; n <= 300; n++) CHECK(integers_agree(n, extreme));
+        for (size_t n = 0; n <= 300; n++)
+            CHECK(integers_agree(n, extreme));
         CHECK(integers_agree(384, extreme));
         CHECK(integers_agree(768, extreme));
         CHECK(integers_agree(1536, extreme));
@@ -243,7 +259,8 @@ TEST(select_and_list_agree)
     size_t count = oct_kernels_list(tables, OCT_KERNELS_MAX);
     CHECK(count >= 1 && count <= OCT_KERNELS_MAX);
     CHECK_EQ_STR(tables[0]->name, "scalar");
-    for (size_t i = 0; i < count; i++) CHECK(oct_kernels_select(tables[i]->name) == tables[i]);
+    for (size_t i = 0; i < count; i++)
+        CHECK(oct_kernels_select(tables[i]->name) == tables[i]);
     CHECK(oct_kernels_select(NULL) == tables[count - 1]);
     CHECK(oct_kernels_select("") == tables[count - 1]);
     CHECK(oct_kernels_select("avx1024") == NULL);
@@ -284,7 +301,8 @@ static uint64_t hash_scores(const oct_kernels *kernels, size_t n)
         for (int what = 0; what < OPERATIONS; what++)
             scores[what] = to_bits(call(kernels, (operation)what, rows[0], rows[r], n));
         scores[3] = (uint32_t)kernels->dot_u7i8(codes[0], (const int8_t *)codes[r], n);
-        for (int i = 0; i < 4; i++) hash = (hash ^ scores[i]) * UINT64_C(0x100000001b3);
+        for (int i = 0; i < 4; i++)
+            hash = (hash ^ scores[i]) * UINT64_C(0x100000001b3);
     }
     return hash;
 }
@@ -295,12 +313,9 @@ TEST(same_bits_on_every_target)
         size_t n;
         uint64_t hash;
     } known[] = {
-        { 3, UINT64_C(0xcd643c492cdfb442) },
-        { 100, UINT64_C(0x25f83a006fdfddcd) },
-        { 128, UINT64_C(0x1cc7f3f7cc3d32ac) },
-        { 333, UINT64_C(0xb2eeae8e9506ed53) },
-        { 768, UINT64_C(0xeffce830d5d78d7d) },
-        { 1536, UINT64_C(0x7a3c63269f46cfab) },
+        { 3, UINT64_C(0xcd643c492cdfb442) },   { 100, UINT64_C(0x25f83a006fdfddcd) },
+        { 128, UINT64_C(0x1cc7f3f7cc3d32ac) }, { 333, UINT64_C(0xb2eeae8e9506ed53) },
+        { 768, UINT64_C(0xeffce830d5d78d7d) }, { 1536, UINT64_C(0x7a3c63269f46cfab) },
     };
     const oct_kernels *tables[OCT_KERNELS_MAX];
     size_t count = oct_kernels_list(tables, OCT_KERNELS_MAX);

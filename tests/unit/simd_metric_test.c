@@ -9,7 +9,10 @@
 #include "simd/metric.h"
 #include "test.h"
 
-static const oct_kernels *best(void) { return oct_kernels_select(NULL); }
+static const oct_kernels *best(void)
+{
+    return oct_kernels_select(NULL);
+}
 
 TEST(similarity_and_score)
 {
@@ -31,7 +34,8 @@ TEST(four_at_once_are_what_four_calls_give)
 {
     enum { DIM = 45 };
     float vectors[5][DIM];
-    for (int i = 0; i < 5 * DIM; i++) vectors[i / DIM][i % DIM] = test_random_float();
+    for (int i = 0; i < 5 * DIM; i++)
+        vectors[i / DIM][i % DIM] = test_random_float();
     memcpy(vectors[4], vectors[0], sizeof vectors[4]); /* a distance of +0 */
     const float *const rows[4] = { vectors[1], vectors[2], vectors[3], vectors[4] };
     for (int m = 0; m < OCT_METRIC_COUNT; m++) {
@@ -77,8 +81,8 @@ TEST(threshold_is_exact)
         float square = fminf(threshold * threshold, 0x1.fffffep127f);
         float manhattan = fabsf(threshold);
         for (int step = 0; step < 5; step++) { /* two floats below .. two above */
-            square = step == 0 ? nextafterf(nextafterf(square, 0), 0)
-                               : nextafterf(square, INFINITY);
+            square =
+                step == 0 ? nextafterf(nextafterf(square, 0), 0) : nextafterf(square, INFINITY);
             manhattan = step == 0 ? nextafterf(nextafterf(manhattan, 0), 0)
                                   : nextafterf(manhattan, INFINITY);
             CHECK(agrees(OCT_METRIC_EUCLID, 0.0f - square, threshold));
@@ -91,7 +95,7 @@ TEST(threshold_is_exact)
 
 TEST(threshold_edges)
 {
-    static const float thresholds[] = { 0.0f,  -0.0f, -1.0f,     1e-45f,   1e-30f,
+    static const float thresholds[] = { 0.0f,   -0.0f, -1.0f,      1e-45f,  1e-30f,
                                         1e-23f, 1.0f,  1.8446e19f, 3.4e38f, INFINITY };
     static const float sums[] = { 0.0f, 1e-45f, 1e-38f, 0.25f, 1.0f, 4.0f, 3.4e38f, INFINITY };
     for (size_t t = 0; t < sizeof thresholds / sizeof thresholds[0]; t++) {
@@ -106,14 +110,15 @@ TEST(cosine_normalises)
 {
     float v[4] = { 1, 2, 3, 4 };
     oct_metric_preprocess(best(), OCT_METRIC_COSINE, v, 4);
-    for (int i = 0; i < 4; i++) CHECK(v[i] == (float)(i + 1) / sqrtf(30.0f));
+    for (int i = 0; i < 4; i++)
+        CHECK(v[i] == (float)(i + 1) / sqrtf(30.0f));
     CHECK(v[0] == 0.18257418f);
 }
 
 TEST(cosine_leaves_zero_and_normalised_alone)
 {
-    static const float kept[][2] = { { 0, 0 },        { -0.0f, 0 },        { 3e-4f, 0 }, { 1, 0 },
-                                     { 0.6f, -0.8f }, { 1.0000004f, 0 },   { 0.9999996f, 0 } };
+    static const float kept[][2] = { { 0, 0 },        { -0.0f, 0 },      { 3e-4f, 0 },     { 1, 0 },
+                                     { 0.6f, -0.8f }, { 1.0000004f, 0 }, { 0.9999996f, 0 } };
     static const float changed[][2] = { { 4e-4f, 0 }, { 1.000002f, 0 }, { 0.999998f, 0 } };
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
         float v[2] = { kept[i][0], kept[i][1] };
@@ -163,6 +168,6 @@ TEST(other_metrics_are_not_preprocessed)
 }
 
 TEST_MAIN(similarity_and_score, four_at_once_are_what_four_calls_give,
-          distance_to_itself_is_plus_zero, threshold_is_exact,
-          threshold_edges, cosine_normalises, cosine_leaves_zero_and_normalised_alone,
-          cosine_of_random_vectors, other_metrics_are_not_preprocessed)
+          distance_to_itself_is_plus_zero, threshold_is_exact, threshold_edges, cosine_normalises,
+          cosine_leaves_zero_and_normalised_alone, cosine_of_random_vectors,
+          other_metrics_are_not_preprocessed)

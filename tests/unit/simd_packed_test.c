@@ -14,14 +14,16 @@ static uint8_t *random_bytes(size_t count, uint8_t mask)
 {
     uint8_t *bytes = malloc(count);
     if (!bytes) abort();
-    for (size_t i = 0; i < count; i++) bytes[i] = (uint8_t)(test_random() >> 32) & mask;
+    for (size_t i = 0; i < count; i++)
+        bytes[i] = (uint8_t)(test_random() >> 32) & mask;
     return bytes;
 }
 
 static int32_t plain_l1(const uint8_t *a, const uint8_t *b, size_t n)
 {
     int32_t sum = 0;
-    for (size_t i = 0; i < n; i++) sum += abs((int)a[i] - (int)b[i]);
+    for (size_t i = 0; i < n; i++)
+        sum += abs((int)a[i] - (int)b[i]);
     return sum;
 }
 
@@ -51,7 +53,8 @@ static int32_t plain_packed(const uint8_t *a, const uint8_t *row, size_t n,
 static oct_packing random_packing(uint32_t bits)
 {
     oct_packing packing = { .bits = bits };
-    for (int i = 0; i < 16; i++) packing.table[i] = (int8_t)(test_random() >> 40);
+    for (int i = 0; i < 16; i++)
+        packing.table[i] = (int8_t)(test_random() >> 40);
     return packing;
 }
 

@@ -19,11 +19,14 @@ typedef struct section_plan {
 
 /* Around every edge: empty, the unit, the staging buffer, the block, several blocks. */
 static const section_plan plan[SECTIONS_MAX] = {
-    { 1, 0, 100 },  { 1, 1, 0 },     { 2, 0, 65535 }, { 3, 7, 65536 },
-    { 9, 0, 1 },    { 4, 0, 200001 }, { 5, 0, 131072 }, { 6, 0, 64 },
+    { 1, 0, 100 }, { 1, 1, 0 },      { 2, 0, 65535 },  { 3, 7, 65536 },
+    { 9, 0, 1 },   { 4, 0, 200001 }, { 5, 0, 131072 }, { 6, 0, 64 },
 };
 
-static uint64_t content_of(section_plan section) { return section.kind * 1000 + section.index; }
+static uint64_t content_of(section_plan section)
+{
+    return section.kind * 1000 + section.index;
+}
 
 /* The storage with or without views; the copy shares everything else. */
 static oct_vfs vfs_for(const fixture *world, bool views)
@@ -399,15 +402,13 @@ TEST(forged_footers_are_refused)
         changes[i](&trailer, entries);
         memcpy(footer, entries, sizeof entries);
         trailer.footer_crc = oct_crc32c(0, footer, footer_bytes);
-        trailer.trailer_crc =
-            oct_crc32c(0, &trailer, offsetof(oct_container_trailer, trailer_crc));
+        trailer.trailer_crc = oct_crc32c(0, &trailer, offsetof(oct_container_trailer, trailer_crc));
         memcpy(forged + whole.bytes - sizeof trailer, &trailer, sizeof trailer);
         CHECK(file_restore(world.vfs, FILE_NAME, (file_image){ forged, whole.bytes }));
         free(forged);
         oct_container *container;
         world.counting.bytes_max = 64 << 10;
-        oct_status status =
-            oct_container_open(world.alloc, world.vfs, FILE_NAME, &container, NULL);
+        oct_status status = oct_container_open(world.alloc, world.vfs, FILE_NAME, &container, NULL);
         CHECK(status == (changes[i] == newer_version ? OCT_UNSUPPORTED : OCT_CORRUPT));
         CHECK(!container);
     }

@@ -11,7 +11,7 @@
 
 #define LOG_ONE "c/1.log"
 #define LOG_TWO "c/2.log"
-#define PREFIX "c/manifest"
+#define PREFIX  "c/manifest"
 #define SEGMENT "c/1.seg"
 
 /* --- the sweeps ------------------------------------------------------------------------------- */
@@ -25,10 +25,16 @@ static const oct_fault_plan kinds[] = {
     { .status = OCT_IO, .effect = OCT_FAULT_NOTHING, .from_then_on = true },
     { .status = OCT_IO, .effect = OCT_FAULT_PART, .from_then_on = true, .seed = 3 },
     { .status = OCT_IO, .effect = OCT_FAULT_ALL_DONE, .from_then_on = true },
-    { .status = OCT_NO_SPACE, .effect = OCT_FAULT_PART, .from_then_on = true,
-      .methods = OCT_FAULT_WRITE, .seed = 4 },
-    { .status = OCT_NO_SPACE, .effect = OCT_FAULT_PART, .from_then_on = true,
-      .methods = OCT_FAULT_CHANGES, .seed = 5 },
+    { .status = OCT_NO_SPACE,
+      .effect = OCT_FAULT_PART,
+      .from_then_on = true,
+      .methods = OCT_FAULT_WRITE,
+      .seed = 4 },
+    { .status = OCT_NO_SPACE,
+      .effect = OCT_FAULT_PART,
+      .from_then_on = true,
+      .methods = OCT_FAULT_CHANGES,
+      .seed = 5 },
 };
 
 /* One run of a script on storage that fails, from an empty one. */
@@ -180,8 +186,8 @@ static oct_wal *create_log(run *now, const char *path, uint64_t first)
 {
     oct_wal *wal;
     oct_error error;
-    oct_status status = oct_wal_create(now->world.alloc, now->vfs, path, first, &wal_synced, &wal,
-                                       &error);
+    oct_status status =
+        oct_wal_create(now->world.alloc, now->vfs, path, first, &wal_synced, &wal, &error);
     if (status == OCT_OK) return wal;
     CHECK_OR(NULL, !wal);
     CHECK_OR(NULL, expected(now, status));
@@ -240,7 +246,10 @@ static void log_script(run *now)
     log_script_check(now, &book);
 }
 
-TEST(log_writing_survives_every_failure) { sweep(log_script); }
+TEST(log_writing_survives_every_failure)
+{
+    sweep(log_script);
+}
 
 /* Open a log with a torn tail on failing storage; afterwards it opens as if nothing had been. */
 static void log_open_script(run *now)
@@ -274,7 +283,10 @@ static void log_open_script(run *now)
     oct_wal_close(wal);
 }
 
-TEST(log_opening_survives_every_failure) { sweep(log_open_script); }
+TEST(log_opening_survives_every_failure)
+{
+    sweep(log_open_script);
+}
 
 /* Without sync only the seal syncs; its failure is as final as that of a commit. */
 static void log_seal_script(run *now)
@@ -283,18 +295,20 @@ static void log_seal_script(run *now)
     oct_error error;
     replayed seen = { 0 };
     oct_wal_open_request request = { .path = LOG_ONE, .first_sequence = 1, .sealed = true };
-    CHECK(oct_wal_create(&test_alloc, now->below, LOG_ONE, 1, &wal_unsynced, &wal, NULL) ==
-          OCT_OK);
+    CHECK(oct_wal_create(&test_alloc, now->below, LOG_ONE, 1, &wal_unsynced, &wal, NULL) == OCT_OK);
     oct_wal_close(wal);
     request.sealed = false;
-    oct_status status = wal_reopen(&now->world, now->vfs, request, &wal_unsynced, &wal, &seen,
-                                   &error);
-    for (uint32_t i = 0; i < 3 && status == OCT_OK; i++) status = wal_put(wal, &error);
+    oct_status status =
+        wal_reopen(&now->world, now->vfs, request, &wal_unsynced, &wal, &seen, &error);
+    for (uint32_t i = 0; i < 3 && status == OCT_OK; i++)
+        status = wal_put(wal, &error);
     if (status == OCT_OK) status = oct_wal_seal(wal, &error);
     CHECK(status == OCT_OK || expected(now, status));
     heal(now);
-    if (wal && oct_wal_failed(wal)) CHECK(oct_wal_seal(wal, &error) == OCT_READONLY);
-    else if (wal) CHECK(oct_wal_seal(wal, &error) == OCT_OK);
+    if (wal && oct_wal_failed(wal))
+        CHECK(oct_wal_seal(wal, &error) == OCT_READONLY);
+    else if (wal)
+        CHECK(oct_wal_seal(wal, &error) == OCT_OK);
     oct_wal_close(wal);
     request.sealed = status == OCT_OK;
     CHECK(wal_reopen(&now->world, now->below, request, &wal_synced, &wal, &seen, NULL) == OCT_OK);
@@ -303,7 +317,10 @@ static void log_seal_script(run *now)
     oct_wal_close(wal);
 }
 
-TEST(log_sealing_survives_every_failure) { sweep(log_seal_script); }
+TEST(log_sealing_survives_every_failure)
+{
+    sweep(log_seal_script);
+}
 
 static void put_urgent(oct_wal *wal, uint32_t *done)
 {
@@ -321,8 +338,7 @@ TEST(a_full_disk_leaves_room_for_deletes)
     oct_wal *wal;
     CHECK(run_begin(&now, NULL));
     oct_vfs_fault_quota(now.fault, 300000);
-    CHECK(oct_wal_create(now.world.alloc, now.vfs, LOG_ONE, 1, &wal_synced, &wal, NULL) ==
-          OCT_OK);
+    CHECK(oct_wal_create(now.world.alloc, now.vfs, LOG_ONE, 1, &wal_synced, &wal, NULL) == OCT_OK);
     for (uint32_t round = 0; round < 3; round++) {
         oct_status status;
         uint64_t bytes = file_size(now.below, LOG_ONE);
@@ -355,7 +371,10 @@ TEST(a_full_disk_leaves_room_for_deletes)
 
 /* --- manifest --------------------------------------------------------------------------------- */
 
-static size_t manifest_bytes(uint64_t generation) { return 1000 + 3000 * (size_t)generation; }
+static size_t manifest_bytes(uint64_t generation)
+{
+    return 1000 + 3000 * (size_t)generation;
+}
 
 static oct_status manifest_write(run *now, uint64_t generation, oct_error *error)
 {
@@ -363,8 +382,7 @@ static oct_status manifest_write(run *now, uint64_t generation, oct_error *error
     record_fill(generation, body, manifest_bytes(generation));
     oct_manifest_edition edition = { .generation = generation,
                                      .body = { (const char *)body, manifest_bytes(generation) } };
-    oct_status status =
-        oct_manifest_write(now->world.alloc, now->vfs, PREFIX, &edition, error);
+    oct_status status = oct_manifest_write(now->world.alloc, now->vfs, PREFIX, &edition, error);
     now->in_doubt = edition.in_doubt;
     return status;
 }
@@ -409,7 +427,10 @@ static void manifest_script(run *now)
     CHECK_EQ_I64(manifest_current(now->below), -1);
 }
 
-TEST(manifest_writing_survives_every_failure) { sweep(manifest_script); }
+TEST(manifest_writing_survives_every_failure)
+{
+    sweep(manifest_script);
+}
 
 static void manifest_read_script(run *now)
 {
@@ -419,23 +440,30 @@ static void manifest_read_script(run *now)
     run quiet = *now;
     quiet.vfs = healthy;
     quiet.world.alloc = &test_alloc;
-    for (uint64_t g = 0; g < 3; g++) CHECK(manifest_write(&quiet, g, NULL) == OCT_OK);
+    for (uint64_t g = 0; g < 3; g++)
+        CHECK(manifest_write(&quiet, g, NULL) == OCT_OK);
     oct_buf_init(&body, now->world.alloc, OCT_MANIFEST_BYTES_MAX);
     oct_status status = oct_manifest_read(now->vfs, PREFIX, &body, &generation, NULL);
     /* Never an older one because the newer could not be read. */
-    if (status == OCT_OK) CHECK_EQ_U64(generation, 2);
-    else CHECK(expected(now, status) && body.bytes == 0);
+    if (status == OCT_OK)
+        CHECK_EQ_U64(generation, 2);
+    else
+        CHECK(expected(now, status) && body.bytes == 0);
     oct_buf_deinit(&body);
 }
 
-TEST(manifest_reading_survives_every_failure) { sweep(manifest_read_script); }
+TEST(manifest_reading_survives_every_failure)
+{
+    sweep(manifest_read_script);
+}
 
 TEST(a_full_disk_still_switches)
 {
     run now;
     uint64_t used;
     CHECK(run_begin(&now, NULL));
-    for (uint64_t g = 0; g < 2; g++) CHECK(manifest_write(&now, g, NULL) == OCT_OK);
+    for (uint64_t g = 0; g < 2; g++)
+        CHECK(manifest_write(&now, g, NULL) == OCT_OK);
     CHECK(oct_vfs_fault_used(now.fault, &used, NULL) == OCT_OK);
     oct_vfs_fault_quota(now.fault, used);
     static const char same[3000];
@@ -491,7 +519,8 @@ static oct_status container_read(run *now, const oct_vfs *vfs, bool *wrong)
         TRY(oct_container_load(container, i, i, &at, &bytes, NULL));
         const uint8_t *content = at;
         if (bytes != section_bytes[i]) *wrong = true;
-        for (size_t k = 0; k < bytes && !*wrong; k++) *wrong = content[k] != record_byte(i, k);
+        for (size_t k = 0; k < bytes && !*wrong; k++)
+            *wrong = content[k] != record_byte(i, k);
     }
     TRY(oct_container_verify(container, NULL));
 done:
@@ -514,7 +543,10 @@ static void container_write_script(run *now)
     CHECK(!wrong);
 }
 
-TEST(container_writing_survives_every_failure) { sweep(container_write_script); }
+TEST(container_writing_survives_every_failure)
+{
+    sweep(container_write_script);
+}
 
 static void read_container_on(run *now, const oct_vfs *vfs)
 {
@@ -553,6 +585,6 @@ TEST(container_reading_survives_every_failure)
 
 TEST_MAIN(log_writing_survives_every_failure, log_opening_survives_every_failure,
           log_sealing_survives_every_failure, a_full_disk_leaves_room_for_deletes,
-          manifest_writing_survives_every_failure,
-          manifest_reading_survives_every_failure, a_full_disk_still_switches,
-          container_writing_survives_every_failure, container_reading_survives_every_failure)
+          manifest_writing_survives_every_failure, manifest_reading_survives_every_failure,
+          a_full_disk_still_switches, container_writing_survives_every_failure,
+          container_reading_survives_every_failure)

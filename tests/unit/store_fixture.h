@@ -100,8 +100,7 @@ static inline file_image file_save(const oct_vfs *vfs, const char *path)
 /* Put an image back, as the whole file. */
 static inline bool file_restore(const oct_vfs *vfs, const char *path, file_image image)
 {
-    return file_patch(vfs, path, 0, image.at, image.bytes) &&
-           file_truncate(vfs, path, image.bytes);
+    return file_patch(vfs, path, 0, image.at, image.bytes) && file_truncate(vfs, path, image.bytes);
 }
 
 static inline bool file_equals(const oct_vfs *vfs, const char *path, file_image image)
@@ -123,7 +122,8 @@ static inline uint8_t record_byte(uint64_t sequence, size_t i)
 
 static inline void record_fill(uint64_t sequence, uint8_t *target, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++) target[i] = record_byte(sequence, i);
+    for (size_t i = 0; i < bytes; i++)
+        target[i] = record_byte(sequence, i);
 }
 
 /* Sizes that hit the edges of units and buffers, by sequence. */

@@ -73,7 +73,8 @@ TEST(remove_forgets_everything)
     uint64_t generation;
     CHECK(fixture_init(&world));
     CHECK(oct_manifest_remove(world.vfs, PREFIX, NULL) == OCT_OK);
-    for (uint64_t g = 0; g < 3; g++) CHECK(publish(&world, g) == OCT_OK);
+    for (uint64_t g = 0; g < 3; g++)
+        CHECK(publish(&world, g) == OCT_OK);
     CHECK(oct_manifest_remove(world.vfs, PREFIX, NULL) == OCT_OK);
     CHECK_EQ_U64(file_size(world.vfs, slots[0]), UINT64_MAX);
     CHECK_EQ_U64(file_size(world.vfs, slots[1]), UINT64_MAX);
@@ -92,7 +93,8 @@ TEST(a_first_write_hides_leftovers)
     oct_status status;
     uint64_t generation;
     CHECK(fixture_init(&world));
-    for (uint64_t g = 0; g < 8; g++) CHECK(publish(&world, g) == OCT_OK);
+    for (uint64_t g = 0; g < 8; g++)
+        CHECK(publish(&world, g) == OCT_OK);
     CHECK(publish(&world, 0) == OCT_OK);
     CHECK(read_back(&world, &status, &generation));
     CHECK(status == OCT_OK);
@@ -250,7 +252,8 @@ TEST(a_hostile_size_is_not_kept)
 {
     fixture world;
     CHECK(fixture_init(&world));
-    for (uint64_t g = 0; g < 2; g++) CHECK(publish(&world, g) == OCT_OK);
+    for (uint64_t g = 0; g < 2; g++)
+        CHECK(publish(&world, g) == OCT_OK);
     CHECK(file_truncate(world.vfs, slots[0], (2u << 24) + 100000));
     CHECK(publish(&world, 2) == OCT_OK);
     CHECK_EQ_U64(file_size(world.vfs, slots[0]), 8192);

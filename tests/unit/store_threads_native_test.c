@@ -13,7 +13,7 @@
 #include "vfs/vfs_crash.h"
 #include "vfs/vfs_fault.h"
 
-#define LOG "c/1.log"
+#define LOG     "c/1.log"
 #define SEGMENT "c/1.seg"
 
 enum { THREADS = 8, RECORDS = 60, SEGMENT_BYTES = 3 << 20 };
@@ -79,7 +79,8 @@ static void run_threads(void *(*run)(void *arg), void *arg)
     pthread_t threads[THREADS];
     for (uint32_t i = 0; i < THREADS; i++)
         CHECK(pthread_create(&threads[i], NULL, run, arg) == 0);
-    for (uint32_t i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    for (uint32_t i = 0; i < THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
 }
 
 /* The newest record on the disk that a cut leaves when all that is unsynced is lost. */
@@ -192,8 +193,7 @@ TEST(blocks_are_verified_by_many_threads)
     CHECK(oct_container_append(writer, content, SEGMENT_BYTES, NULL) == OCT_OK);
     CHECK(oct_container_finish(writer, &bytes, NULL) == OCT_OK);
     for (uint32_t damaged = 0; damaged < 2; damaged++) {
-        CHECK(oct_container_open(world.alloc, world.vfs, SEGMENT, &all.container, NULL) ==
-              OCT_OK);
+        CHECK(oct_container_open(world.alloc, world.vfs, SEGMENT, &all.container, NULL) == OCT_OK);
         CHECK(oct_container_load_lazy(all.container, 1, 0, &at, &section, NULL) == OCT_OK);
         all.at = at;
         oct_atomic_store(&all.damaged, 0);

@@ -23,7 +23,8 @@ static bool make_log(const fixture *world, const uint32_t *batches, size_t count
     bool good = oct_wal_create(world->alloc, world->vfs, LOG, 1, options, &wal, NULL) == OCT_OK;
     if (!good) return false;
     for (size_t i = 0; i < count; i++) {
-        for (uint32_t k = 0; k < batches[i]; k++) good = good && wal_put(wal, NULL) == OCT_OK;
+        for (uint32_t k = 0; k < batches[i]; k++)
+            good = good && wal_put(wal, NULL) == OCT_OK;
         good = good && wal_commit_all(wal, NULL) == OCT_OK;
     }
     oct_wal_close(wal);
@@ -77,8 +78,7 @@ TEST(records_come_back_in_order)
             uint64_t bytes = oct_wal_bytes(wal);
             CHECK(bytes <= file_size(world.vfs, LOG));
             oct_wal_close(wal);
-            CHECK(wal_reopen(&world, world.vfs, request, &wal_synced, &wal, &seen, NULL) ==
-                  OCT_OK);
+            CHECK(wal_reopen(&world, world.vfs, request, &wal_synced, &wal, &seen, NULL) == OCT_OK);
             CHECK(!seen.wrong);
             CHECK_EQ_U64(seen.count, last - first + 1);
             CHECK_EQ_U64(oct_wal_last_sequence(wal), last);
@@ -97,10 +97,12 @@ TEST(what_was_not_committed_is_gone)
     replayed seen = { 0 };
     CHECK(fixture_init(&world));
     CHECK(oct_wal_create(world.alloc, world.vfs, LOG, 1, &wal_synced, &wal, NULL) == OCT_OK);
-    for (uint32_t i = 0; i < 5; i++) CHECK(wal_put(wal, NULL) == OCT_OK);
+    for (uint32_t i = 0; i < 5; i++)
+        CHECK(wal_put(wal, NULL) == OCT_OK);
     CHECK(oct_wal_commit(wal, 3, NULL) == OCT_OK); /* shares one batch with 4 and 5 */
     CHECK_EQ_U64(oct_wal_synced_sequence(wal), 5);
-    for (uint32_t i = 0; i < 5; i++) CHECK(wal_put(wal, NULL) == OCT_OK);
+    for (uint32_t i = 0; i < 5; i++)
+        CHECK(wal_put(wal, NULL) == OCT_OK);
     CHECK(oct_wal_commit(wal, 5, NULL) == OCT_OK); /* nothing to do */
     CHECK_EQ_U64(oct_wal_synced_sequence(wal), 5);
     oct_wal_close(wal);
@@ -139,16 +141,14 @@ TEST(refusals_of_create_and_open)
     CHECK(oct_wal_create(world.alloc, world.vfs, "../x", 1, &wal_synced, &wal, NULL) ==
           OCT_BAD_INPUT);
     CHECK(!wal);
-    CHECK(wal_reopen(&world, world.vfs, log_one, &wal_synced, &wal, &seen, NULL) ==
-          OCT_NOT_FOUND);
+    CHECK(wal_reopen(&world, world.vfs, log_one, &wal_synced, &wal, &seen, NULL) == OCT_NOT_FOUND);
     CHECK(!wal);
     CHECK(make_log(&world, batches, 1, &wal_synced));
     oct_wal_open_request other = { .path = LOG, .first_sequence = 2 };
     CHECK(open_only(&world, &other, &wal_synced, &seen) == OCT_CORRUPT);
     CHECK(!seen.wrong);
     seen.fail_at = 2;
-    CHECK(wal_reopen(&world, world.vfs, log_one, &wal_synced, &wal, &seen, NULL) ==
-          OCT_CONFLICT);
+    CHECK(wal_reopen(&world, world.vfs, log_one, &wal_synced, &wal, &seen, NULL) == OCT_CONFLICT);
     CHECK_EQ_U64(seen.count, 1);
     CHECK(!wal);
     oct_wal_close(NULL);
@@ -211,7 +211,8 @@ TEST(a_cut_in_the_last_batch_is_a_torn_tail)
         CHECK_EQ_U64(seen.count, 13);
         CHECK(!seen.wrong);
         bool zeros = true;
-        for (uint64_t i = at; i < cut; i++) zeros = zeros && whole.at[i] == 0;
+        for (uint64_t i = at; i < cut; i++)
+            zeros = zeros && whole.at[i] == 0;
         CHECK(open_only(&world, &log_sealed, &wal_reading, &seen) ==
               (zeros ? OCT_OK : OCT_CORRUPT));
         /* A writable open cuts it off for good and goes on behind record 13. */
@@ -353,17 +354,17 @@ TEST(forged_batches_are_refused)
     CHECK_EQ_U64(seen.count, 2);
 
     const oct_batch_header wrong[] = {
-        { 0, 0, 1, 10, 1, 1, 0, 0, { 0 }, 0 },          /* bytes behind the last record */
-        { 0, 0, 1, 9, 2, 1, 0, 0, { 0 }, 0 },           /* the last record is longer */
-        { 0, 0, 1, 8, 2, 1, 0, 0, { 0 }, 0 },           /* ... its length is cut */
-        { 0, 0, 1, 10, 3, 1, 0, 0, { 0 }, 0 },          /* more records than fit */
-        { 0, 0, 1, 10, 0, 1, 0, 0, { 0 }, 0 },          /* none */
-        { 0, 0, 2, 10, 2, 1, 0, 0, { 0 }, 0 },          /* not the next sequence */
+        { 0, 0, 1, 10, 1, 1, 0, 0, { 0 }, 0 }, /* bytes behind the last record */
+        { 0, 0, 1, 9, 2, 1, 0, 0, { 0 }, 0 },  /* the last record is longer */
+        { 0, 0, 1, 8, 2, 1, 0, 0, { 0 }, 0 },  /* ... its length is cut */
+        { 0, 0, 1, 10, 3, 1, 0, 0, { 0 }, 0 }, /* more records than fit */
+        { 0, 0, 1, 10, 0, 1, 0, 0, { 0 }, 0 }, /* none */
+        { 0, 0, 2, 10, 2, 1, 0, 0, { 0 }, 0 }, /* not the next sequence */
         { 0, 0, 0, 10, 2, 1, 0, 0, { 0 }, 0 },
-        { 0, 0, 1, 10, 2, 3, 0, 0, { 0 }, 0 },          /* an unknown flag */
-        { 0, 0, 1, UINT32_MAX, 2, 1, 0, 0, { 0 }, 0 },  /* a size beyond all limits */
+        { 0, 0, 1, 10, 2, 3, 0, 0, { 0 }, 0 },         /* an unknown flag */
+        { 0, 0, 1, UINT32_MAX, 2, 1, 0, 0, { 0 }, 0 }, /* a size beyond all limits */
         { 0, 0, 1, 10, UINT32_MAX, 1, 0, 0, { 0 }, 0 },
-        { 0, 0, 1, 10, 2, 1, 1, 0, { 0 }, 0 },          /* follows another batch */
+        { 0, 0, 1, 10, 2, 1, 1, 0, { 0 }, 0 }, /* follows another batch */
     };
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         CHECK(forge(&world, wrong[i], two, sizeof two));
@@ -400,8 +401,7 @@ TEST(record_and_pending_limits)
     oct_wal_close(wal);
     world.counting.bytes_max = 50u << 20; /* reading holds one batch at a time */
     oct_wal_open_request request = { .path = LOG, .first_sequence = 1, .sealed = true };
-    oct_status status =
-        wal_reopen(&world, world.vfs, request, &wal_reading, &wal, &seen, NULL);
+    oct_status status = wal_reopen(&world, world.vfs, request, &wal_reading, &wal, &seen, NULL);
     CHECK(status == OCT_OK);
     CHECK_EQ_U64(seen.count, 3);
     oct_wal_close(wal);
@@ -416,7 +416,8 @@ TEST(idle_logs_are_small)
     CHECK(fixture_init(&world));
     CHECK(oct_wal_create(world.alloc, world.vfs, LOG, 1, &wal_synced, &wal, NULL) == OCT_OK);
     CHECK(oct_atomic_load(&world.counting.bytes) < 4096);
-    for (uint32_t i = 0; i < 2000; i++) CHECK(wal_put(wal, NULL) == OCT_OK);
+    for (uint32_t i = 0; i < 2000; i++)
+        CHECK(wal_put(wal, NULL) == OCT_OK);
     CHECK(wal_commit_all(wal, NULL) == OCT_OK);
     CHECK(oct_atomic_load(&world.counting.bytes) < 80 << 10);
     CHECK(file_size(world.vfs, LOG) < oct_wal_bytes(wal) + (2 << 20));
@@ -449,8 +450,8 @@ TEST(a_reserve_survives_a_commit_before_its_append)
 
 TEST_MAIN(records_come_back_in_order, what_was_not_committed_is_gone, create_replaces_a_leftover,
           refusals_of_create_and_open, a_newer_version_is_named,
-          a_log_without_a_whole_header_is_damaged,
-          a_cut_in_the_last_batch_is_a_torn_tail, every_changed_bit_is_found,
-          every_zeroed_page_is_found, without_sync_a_lost_batch_is_no_damage,
-          forged_batches_are_refused, record_and_pending_limits, idle_logs_are_small,
+          a_log_without_a_whole_header_is_damaged, a_cut_in_the_last_batch_is_a_torn_tail,
+          every_changed_bit_is_found, every_zeroed_page_is_found,
+          without_sync_a_lost_batch_is_no_damage, forged_batches_are_refused,
+          record_and_pending_limits, idle_logs_are_small,
           a_reserve_survives_a_commit_before_its_append)

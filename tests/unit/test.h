@@ -99,30 +99,30 @@ static inline bool test_equal_string(const char *a, const char *b, const char *f
     return test_fail(file, line, text);
 }
 
-#define CHECK_OR(value, condition)                                                \
-    do {                                                                          \
-        if (!test_true((condition), __FILE__, __LINE__, #condition)) return value; \
+#define CHECK_OR(value, condition)                                                                 \
+    do {                                                                                           \
+        if (!test_true((condition), __FILE__, __LINE__, #condition)) return value;                 \
     } while (0)
-#define CHECK(condition)                                                    \
-    do {                                                                    \
-        if (!test_true((condition), __FILE__, __LINE__, #condition)) return; \
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!test_true((condition), __FILE__, __LINE__, #condition)) return;                       \
     } while (0)
-#define CHECK_EQ_U64(a, b)                                                       \
-    do {                                                                         \
-        if (!test_equal_u64((a), (b), __FILE__, __LINE__, #a " == " #b)) return; \
+#define CHECK_EQ_U64(a, b)                                                                         \
+    do {                                                                                           \
+        if (!test_equal_u64((a), (b), __FILE__, __LINE__, #a " == " #b)) return;                   \
     } while (0)
-#define CHECK_EQ_I64(a, b)                                                       \
-    do {                                                                         \
-        if (!test_equal_i64((a), (b), __FILE__, __LINE__, #a " == " #b)) return; \
+#define CHECK_EQ_I64(a, b)                                                                         \
+    do {                                                                                           \
+        if (!test_equal_i64((a), (b), __FILE__, __LINE__, #a " == " #b)) return;                   \
     } while (0)
-#define CHECK_EQ_STR(a, b)                                                          \
-    do {                                                                            \
-        if (!test_equal_string((a), (b), __FILE__, __LINE__, #a " == " #b)) return; \
+#define CHECK_EQ_STR(a, b)                                                                         \
+    do {                                                                                           \
+        if (!test_equal_string((a), (b), __FILE__, __LINE__, #a " == " #b)) return;                \
     } while (0)
 
-#define TEST(name)                                            \
-    static void name##_body(void);                            \
-    static const test_case name = { #name, name##_body };     \
+#define TEST(name)                                                                                 \
+    static void name##_body(void);                                                                 \
+    static const test_case name = { #name, name##_body };                                          \
     static void name##_body(void)
 
 /* Run the `count` cases, or the one called `only` when that is not NULL; the exit code. */
@@ -137,20 +137,22 @@ static inline int test_run(const test_case *cases, size_t count, const char *onl
         test_random_state = test_seed;
         test_failed = false;
         cases[i].run();
-        if (test_failed) failed++;
-        else passed++;
+        if (test_failed)
+            failed++;
+        else
+            passed++;
     }
     printf("%u passed, %u failed\n", passed, failed);
     return failed > 0 || passed == 0;
 }
 
-#define TEST_MAIN(...)                                                              \
-    int main(int argc, char **argv)                                                 \
-    {                                                                               \
-        const test_case cases[] = { __VA_ARGS__ };                                  \
-        if (argc > 1) test_seed = strtoull(argv[1], NULL, 0);                       \
-        printf("seed 0x%" PRIx64 "\n", test_seed);                                  \
-        return test_run(cases, sizeof cases / sizeof cases[0], argc > 2 ? argv[2] : NULL); \
+#define TEST_MAIN(...)                                                                             \
+    int main(int argc, char **argv)                                                                \
+    {                                                                                              \
+        const test_case cases[] = { __VA_ARGS__ };                                                 \
+        if (argc > 1) test_seed = strtoull(argv[1], NULL, 0);                                      \
+        printf("seed 0x%" PRIx64 "\n", test_seed);                                                 \
+        return test_run(cases, sizeof cases / sizeof cases[0], argc > 2 ? argv[2] : NULL);         \
     }
 
 #endif

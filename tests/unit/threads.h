@@ -35,7 +35,8 @@ static void test_parallel(void *self, uint32_t tasks, void (*run)(void *arg, uin
         list[i] = (test_task){ .run = run, .arg = arg, .number = i };
         if (pthread_create(&threads[i], NULL, test_task_run, &list[i]) != 0) abort();
     }
-    for (uint32_t i = 0; i < tasks; i++) pthread_join(threads[i], NULL);
+    for (uint32_t i = 0; i < tasks; i++)
+        pthread_join(threads[i], NULL);
 }
 
 #endif

@@ -13,7 +13,10 @@ enum { HANDLES_MAX = 16, NAMES_MAX = 32, LINE_BYTES_MAX = 512 };
 typedef struct run {
     const oct_vfs *vfs;
     const oct_vfs *second;
-    struct { const oct_vfs *vfs; oct_file *file; } handles[HANDLES_MAX];
+    struct {
+        const oct_vfs *vfs;
+        oct_file *file;
+    } handles[HANDLES_MAX];
     int handle_count;
     char names[NAMES_MAX][OCT_PATH_BYTES_MAX + 2]; /* the last listing */
     int name_count;
@@ -22,15 +25,15 @@ typedef struct run {
     oct_error error;
 } run;
 
-#define HOLDS(condition)                  \
-    do {                                  \
-        if (!(condition)) {               \
-            if (r->bad_line == 0) {       \
-                r->bad_line = __LINE__;   \
-                r->bad_text = #condition; \
-            }                             \
-            return;                       \
-        }                                 \
+#define HOLDS(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            if (r->bad_line == 0) {                                                                \
+                r->bad_line = __LINE__;                                                            \
+                r->bad_text = #condition;                                                          \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
     } while (0)
 
 enum {
@@ -149,7 +152,10 @@ static int listed(const run *r, const char *name)
     return times;
 }
 
-static bool cap(const run *r, uint32_t bit) { return (r->vfs->caps & bit) != 0; }
+static bool cap(const run *r, uint32_t bit)
+{
+    return (r->vfs->caps & bit) != 0;
+}
 
 /* ---- open ------------------------------------------------------------------------------------ */
 
@@ -202,8 +208,11 @@ static void write_implies_read(run *r)
 
 static void bad_flags(run *r)
 {
-    static const uint32_t flags[] = { 0, OCT_OPEN_CREATE, OCT_OPEN_READ | OCT_OPEN_CREATE,
-                                      OCT_OPEN_READ | OCT_OPEN_TRUNCATE, OCT_OPEN_EXCLUSIVE,
+    static const uint32_t flags[] = { 0,
+                                      OCT_OPEN_CREATE,
+                                      OCT_OPEN_READ | OCT_OPEN_CREATE,
+                                      OCT_OPEN_READ | OCT_OPEN_TRUNCATE,
+                                      OCT_OPEN_EXCLUSIVE,
                                       RW | 1024 };
     HOLDS(make(r, "a", "content"));
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
@@ -276,9 +285,9 @@ static void bad_paths(run *r)
     char too_long_pair[OCT_PATH_BYTES_MAX + 2];
     memcpy(too_long_pair, too_long, sizeof too_long);
     too_long_pair[100] = '/';
-    const char *paths[] = { "", ".", "..", "/", "/a", "a/", "a//b", "a/b/c", "../a", "a/..", "a/.",
-                            "./a", "a b", "a\\b", "a:b", "a*", "caf\xc3\xa9", "a\n", "~", too_long,
-                            too_long_pair };
+    const char *paths[] = { "",      ".",    "..",          "/",   "/a",  "a/",     "a//b",
+                            "a/b/c", "../a", "a/..",        "a/.", "./a", "a b",    "a\\b",
+                            "a:b",   "a*",   "caf\xc3\xa9", "a\n", "~",   too_long, too_long_pair };
     HOLDS(make(r, "a.file", "content"));
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         oct_file *file = (oct_file *)r;
@@ -467,14 +476,18 @@ static void no_view(run *r, oct_file *file)
 }
 
 /* A file of 200,000 bytes whose byte i is pattern(i). */
-static unsigned char pattern(size_t i) { return (unsigned char)(i * 31 + i / 256); }
+static unsigned char pattern(size_t i)
+{
+    return (unsigned char)(i * 31 + i / 256);
+}
 
 static void make_pattern(run *r, oct_file **file)
 {
     unsigned char piece[1000];
     HOLDS(open_at(r, "dir/a", RWC, file) == OCT_OK);
     for (size_t at = 0; at < 200000; at += sizeof piece) {
-        for (size_t i = 0; i < sizeof piece; i++) piece[i] = pattern(at + i);
+        for (size_t i = 0; i < sizeof piece; i++)
+            piece[i] = pattern(at + i);
         HOLDS(r->vfs->write(r->vfs->self, *file, at, piece, sizeof piece, &r->error) == OCT_OK);
     }
 }
@@ -714,7 +727,10 @@ static void errors_optional(run *r)
 
 /* ---- the suite ------------------------------------------------------------------------------- */
 
-static const struct { const char *sentence; void (*check)(run *r); } checks[] = {
+static const struct {
+    const char *sentence;
+    void (*check)(run *r);
+} checks[] = {
     { "opening a missing file is NOT_FOUND, gives NULL and makes nothing", open_missing },
     { "CREATE makes a missing file, empty, and its directory", open_creates },
     { "CREATE leaves an existing file as it is", open_keeps },
@@ -751,12 +767,16 @@ static const struct { const char *sentence; void (*check)(run *r); } checks[] = 
     { "errors name the path and may be left out", errors_optional },
 };
 
-static void print_line(const char *line) { puts(line); }
+static void print_line(const char *line)
+{
+    puts(line);
+}
 
 /* Close what is open and remove every file. */
 static bool sweep(run *r)
 {
-    while (r->handle_count > 0) close_file(r, r->handles[0].file);
+    while (r->handle_count > 0)
+        close_file(r, r->handles[0].file);
     for (int pass = 0; pass < NAMES_MAX; pass++) {
         if (list(r, "") != OCT_OK) return false;
         if (r->name_count == 0) return true;

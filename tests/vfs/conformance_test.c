@@ -70,22 +70,26 @@ TEST(crash_layer_without_a_crash_conforms)
     oct_vfs_crash_destroy(crash);
 }
 
-static void say_nothing(const char *line) { (void)line; }
+static void say_nothing(const char *line)
+{
+    (void)line;
+}
 
 /* A storage whose every write fails must not pass, nor one whose reads lie. */
 TEST(the_suite_notices_a_broken_storage)
 {
-    static const uint32_t methods[] = { OCT_FAULT_OPEN, OCT_FAULT_SIZE,   OCT_FAULT_READ,
+    static const uint32_t methods[] = { OCT_FAULT_OPEN,  OCT_FAULT_SIZE,     OCT_FAULT_READ,
                                         OCT_FAULT_WRITE, OCT_FAULT_TRUNCATE, OCT_FAULT_SYNC,
-                                        OCT_FAULT_VIEW, OCT_FAULT_REMOVE, OCT_FAULT_RENAME,
+                                        OCT_FAULT_VIEW,  OCT_FAULT_REMOVE,   OCT_FAULT_RENAME,
                                         OCT_FAULT_LIST };
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         oct_vfs *below;
         oct_vfs_fault *fault;
         CHECK(oct_vfs_memory_create(&test_alloc, &below, NULL) == OCT_OK);
         CHECK(oct_vfs_fault_create(&test_alloc, below, &fault, NULL) == OCT_OK);
-        oct_fault_plan plan = { .fail_at = 1, .methods = methods[i], .status = OCT_IO,
-                                .from_then_on = true };
+        oct_fault_plan plan = {
+            .fail_at = 1, .methods = methods[i], .status = OCT_IO, .from_then_on = true
+        };
         oct_vfs_fault_plan(fault, &plan);
         int bad = oct_vfs_conformance(oct_vfs_fault_vfs(fault), NULL, "broken", say_nothing);
         oct_vfs_fault_destroy(fault);

@@ -42,8 +42,8 @@ static oct_status trace_reserve(oct_crash_trace *trace, size_t bytes, oct_error 
                           trace->operation_count + 1, sizeof trace->operations[0], error));
     TRY(oct_array_reserve(trace->alloc, &trace->content, &trace->content_capacity,
                           trace->content_bytes + bytes, 1, error));
-    TRY(oct_array_reserve(trace->alloc, &trace->names, &trace->name_capacity,
-                          trace->name_count + 1, sizeof trace->names[0], error));
+    TRY(oct_array_reserve(trace->alloc, &trace->names, &trace->name_capacity, trace->name_count + 1,
+                          sizeof trace->names[0], error));
 done:
     return status;
 }
@@ -93,14 +93,13 @@ static void record_open(oct_crash_trace *trace, uint32_t name, uint64_t size_bef
     oct_crash_name *named = &trace->names[name];
     if (named->file == OCT_CRASH_NONE) {
         named->file = trace->file_count++;
-        trace_append(trace,
-                     (oct_crash_operation){
-                         .kind = OCT_CRASH_CREATE, .file = named->file, .name = name },
-                     NULL);
+        trace_append(
+            trace,
+            (oct_crash_operation){ .kind = OCT_CRASH_CREATE, .file = named->file, .name = name },
+            NULL);
     } else if (size_before > 0) {
-        trace_append(trace,
-                     (oct_crash_operation){ .kind = OCT_CRASH_TRUNCATE, .file = named->file },
-                     NULL);
+        trace_append(
+            trace, (oct_crash_operation){ .kind = OCT_CRASH_TRUNCATE, .file = named->file }, NULL);
     }
     file->file = named->file;
 }
@@ -291,8 +290,7 @@ done:
 }
 
 static oct_status crash_list(void *self, const char *directory,
-                             void (*each)(void *arg, const char *name), void *arg,
-                             oct_error *error)
+                             void (*each)(void *arg, const char *name), void *arg, oct_error *error)
 {
     oct_vfs_crash *crash = self;
     return crash->below->list(crash->below->self, directory, each, arg, error);
@@ -392,7 +390,10 @@ void oct_vfs_crash_destroy(oct_vfs_crash *crash)
     oct_free(alloc, crash, sizeof *crash);
 }
 
-const oct_vfs *oct_vfs_crash_vfs(const oct_vfs_crash *crash) { return &crash->vfs; }
+const oct_vfs *oct_vfs_crash_vfs(const oct_vfs_crash *crash)
+{
+    return &crash->vfs;
+}
 
 uint64_t oct_vfs_crash_operations(oct_vfs_crash *crash)
 {
@@ -402,7 +403,10 @@ uint64_t oct_vfs_crash_operations(oct_vfs_crash *crash)
     return operations;
 }
 
-uint64_t oct_vfs_crash_first(const oct_vfs_crash *crash) { return crash->first; }
+uint64_t oct_vfs_crash_first(const oct_vfs_crash *crash)
+{
+    return crash->first;
+}
 
 oct_status oct_vfs_crash_states(oct_vfs_crash *crash, uint64_t cut, uint64_t *states,
                                 oct_error *error)

@@ -68,8 +68,8 @@ uint64_t oct_vfs_crash_first(const oct_vfs_crash *crash);
  * lost; each two adjacent pieces lost; then options.random_states random ones. A piece is one
  * unsynced change; a write is one piece for its growth and up to 8 for its sectors. One state when
  * nothing is unsynced. NOMEM. */
-OCT_MUST_CHECK oct_status oct_vfs_crash_states(oct_vfs_crash *crash, uint64_t cut,
-                                               uint64_t *states, oct_error *error);
+OCT_MUST_CHECK oct_status oct_vfs_crash_states(oct_vfs_crash *crash, uint64_t cut, uint64_t *states,
+                                               oct_error *error);
 
 /* Make the disk number `state` of this cut; any number beyond the offered ones is one more random
  * disk. A storage in memory, freed by the caller with oct_vfs_memory_destroy. */

@@ -111,7 +111,10 @@ static uint64_t roll_of(const disk_choice *choice, const pending_operation *pend
 }
 
 /* Random states keep or lose three of four operations as a whole. */
-static bool torn(uint64_t roll) { return (roll & 3) == 0; }
+static bool torn(uint64_t roll)
+{
+    return (roll & 3) == 0;
+}
 
 static bool whole_kept(const disk_choice *choice, uint64_t roll)
 {
@@ -329,10 +332,8 @@ static bool overtaken(const oct_crash_disk *disk, size_t index)
 static void mark_settled(oct_crash_disk *disk, const oct_crash_operation *sync)
 {
     for (size_t i = disk->pending_count; i-- > 0;) {
-        const oct_crash_operation *operation =
-            &disk->trace->operations[disk->pending[i].operation];
-        disk->pending[i].settled =
-            sync_covers(disk->trace, sync, operation) || overtaken(disk, i);
+        const oct_crash_operation *operation = &disk->trace->operations[disk->pending[i].operation];
+        disk->pending[i].settled = sync_covers(disk->trace, sync, operation) || overtaken(disk, i);
     }
 }
 
@@ -358,8 +359,7 @@ static bool reachable(const oct_crash_disk *disk, uint32_t file)
     for (size_t i = 0; i < disk->trace->name_count; i++)
         if (disk->names[i] == file) return true;
     for (size_t i = 0; i < disk->pending_count; i++) {
-        const oct_crash_operation *operation =
-            &disk->trace->operations[disk->pending[i].operation];
+        const oct_crash_operation *operation = &disk->trace->operations[disk->pending[i].operation];
         if (disk->pending[i].settled || operation->file != file) continue;
         if (operation->kind == OCT_CRASH_CREATE || operation->kind == OCT_CRASH_RENAME) return true;
     }
@@ -370,8 +370,7 @@ static bool reachable(const oct_crash_disk *disk, uint32_t file)
 static void drop_settled(oct_crash_disk *disk)
 {
     for (size_t i = 0; i < disk->pending_count; i++) {
-        const oct_crash_operation *operation =
-            &disk->trace->operations[disk->pending[i].operation];
+        const oct_crash_operation *operation = &disk->trace->operations[disk->pending[i].operation];
         if (disk->pending[i].settled || names_something(operation)) continue;
         disk->pending[i].settled = !reachable(disk, operation->file);
     }
@@ -409,7 +408,8 @@ static void images_free(oct_crash_disk *disk)
 static void rewind_cut(oct_crash_disk *disk)
 {
     images_free(disk);
-    for (size_t i = 0; i < disk->name_capacity; i++) disk->names[i] = OCT_CRASH_NONE;
+    for (size_t i = 0; i < disk->name_capacity; i++)
+        disk->names[i] = OCT_CRASH_NONE;
     disk->pending_count = 0;
     disk->piece_count = 0;
     disk->cut = 0;
@@ -423,10 +423,12 @@ static oct_status tables_reserve(oct_crash_disk *disk, oct_error *error)
     size_t files = disk->file_capacity, names = disk->name_capacity;
     TRY(oct_array_reserve(trace->alloc, &disk->files, &disk->file_capacity, trace->file_count,
                           sizeof disk->files[0], error));
-    for (; files < disk->file_capacity; files++) disk->files[files] = (file_image){ .size = 0 };
+    for (; files < disk->file_capacity; files++)
+        disk->files[files] = (file_image){ .size = 0 };
     TRY(oct_array_reserve(trace->alloc, &disk->names, &disk->name_capacity, trace->name_count,
                           sizeof disk->names[0], error));
-    for (; names < disk->name_capacity; names++) disk->names[names] = OCT_CRASH_NONE;
+    for (; names < disk->name_capacity; names++)
+        disk->names[names] = OCT_CRASH_NONE;
     TRY(oct_array_reserve(trace->alloc, &disk->state_names, &disk->state_name_capacity,
                           trace->name_count, sizeof disk->state_names[0], error));
 done:
@@ -437,13 +439,12 @@ static oct_status advance(oct_crash_disk *disk, oct_error *error)
 {
     const oct_crash_operation *operation = &disk->trace->operations[disk->cut];
     if (operation->kind == OCT_CRASH_SYNC) return settle(disk, operation, error);
-    oct_status status = oct_array_reserve(disk->trace->alloc, &disk->pending,
-                                          &disk->pending_capacity, disk->pending_count + 1,
-                                          sizeof disk->pending[0], error);
+    oct_status status =
+        oct_array_reserve(disk->trace->alloc, &disk->pending, &disk->pending_capacity,
+                          disk->pending_count + 1, sizeof disk->pending[0], error);
     if (status != OCT_OK) return status;
-    disk->pending[disk->pending_count++] = (pending_operation){
-        .operation = (uint32_t)disk->cut, .piece = disk->piece_count
-    };
+    disk->pending[disk->pending_count++] =
+        (pending_operation){ .operation = (uint32_t)disk->cut, .piece = disk->piece_count };
     disk->piece_count += pieces_of(disk, operation);
     return OCT_OK;
 }
@@ -454,7 +455,8 @@ oct_status oct_crash_disk_seek(oct_crash_disk *disk, uint64_t cut, oct_error *er
     ASSERT(cut <= disk->trace->operation_count);
     TRY(tables_reserve(disk, error));
     if (cut < disk->cut) rewind_cut(disk);
-    for (; disk->cut < cut; disk->cut++) TRY(advance(disk, error));
+    for (; disk->cut < cut; disk->cut++)
+        TRY(advance(disk, error));
 done:
     if (status != OCT_OK) rewind_cut(disk);
     return status;
@@ -500,8 +502,7 @@ static oct_status file_make(const oct_vfs *vfs, const char *path, const file_ima
                             oct_error *error)
 {
     oct_file *file;
-    oct_status status =
-        vfs->open(vfs->self, path, OCT_OPEN_WRITE | OCT_OPEN_CREATE, &file, error);
+    oct_status status = vfs->open(vfs->self, path, OCT_OPEN_WRITE | OCT_OPEN_CREATE, &file, error);
     if (status != OCT_OK) return status;
     status = vfs->write(vfs->self, file, 0, image->bytes, image->size, error);
     vfs->close(vfs->self, file);
@@ -569,8 +570,9 @@ static void describe_write(const disk_choice *choice, const pending_operation *p
 static int describe_operation(const oct_crash_disk *disk, const disk_choice *choice,
                               const pending_operation *pending, char *text, size_t bytes)
 {
-    static const char *const words[] = { "create", "write",  "truncate",
-                                         "sync",   "remove", "rename" };
+    static const char *const words[] = {
+        "create", "write", "truncate", "sync", "remove", "rename"
+    };
     const oct_crash_trace *trace = disk->trace;
     const oct_crash_operation *operation = &trace->operations[pending->operation];
     char fate[96], range[64] = "";
@@ -579,8 +581,7 @@ static int describe_operation(const oct_crash_disk *disk, const disk_choice *cho
         (void)snprintf(range, sizeof range, " %" PRIu64 "+%zu", operation->offset,
                        operation->bytes);
     } else {
-        (void)snprintf(fate, sizeof fate, "%s",
-                       operation_kept(choice, pending) ? "kept" : "lost");
+        (void)snprintf(fate, sizeof fate, "%s", operation_kept(choice, pending) ? "kept" : "lost");
         if (operation->kind == OCT_CRASH_TRUNCATE)
             (void)snprintf(range, sizeof range, " to %" PRIu64, operation->offset);
     }

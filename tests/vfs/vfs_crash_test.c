@@ -385,7 +385,8 @@ typedef struct toy_block {
 static toy_block block_of(uint32_t number)
 {
     toy_block made;
-    for (size_t i = 0; i < BLOCK / 4; i++) made.numbers[i] = number;
+    for (size_t i = 0; i < BLOCK / 4; i++)
+        made.numbers[i] = number;
     made.sum = oct_crc32c(0, made.numbers, sizeof made.numbers);
     return made;
 }
@@ -548,7 +549,8 @@ TEST(without_sync_everything_may_be_gone)
 {
     protocol_run run = { .crash = recorder(&some_random), .flaw = 1 };
     run.vfs = oct_vfs_crash_vfs(run.crash);
-    for (uint32_t number = 1; number <= STEPS; number++) CHECK(log_write(&run, number));
+    for (uint32_t number = 1; number <= STEPS; number++)
+        CHECK(log_write(&run, number));
     uint64_t cut = oct_vfs_crash_operations(run.crash);
     for (uint64_t state = 0; state < 2; state++) {
         oct_vfs *disk;
@@ -628,7 +630,8 @@ static bool program_step(const oct_vfs *vfs, program_model *model)
     if (action < 5) {
         char *at = model->content[which];
         if (offset > size) memset(at + size, 0, offset - size);
-        for (size_t i = 0; i < bytes; i++) at[offset + i] = (char)test_random();
+        for (size_t i = 0; i < bytes; i++)
+            at[offset + i] = (char)test_random();
         if (offset + bytes > size) model->size[which] = offset + bytes;
         good = put(vfs, file, offset, at + offset, bytes);
         model->certain[which] = false;
@@ -640,7 +643,8 @@ static bool program_step(const oct_vfs *vfs, program_model *model)
     } else {
         good = sync_file(vfs, file);
         model->certain[which] = true;
-        for (int i = 0; i < FILES; i++) model->absent[i] |= model->removed[i];
+        for (int i = 0; i < FILES; i++)
+            model->absent[i] |= model->removed[i];
     }
     vfs->close(vfs->self, file);
     return good;
@@ -683,7 +687,8 @@ TEST(random_programs_keep_what_they_synced)
     static program_model model;
     uint64_t disks = 0;
     for (int round = 0; round < 10; round++) {
-        oct_crash_options options = { .random_states = 10, .seed = test_random(),
+        oct_crash_options options = { .random_states = 10,
+                                      .seed = test_random(),
                                       .garbage = round % 2 };
         oct_vfs_crash *crash = recorder(&options);
         const oct_vfs *vfs = oct_vfs_crash_vfs(crash);
@@ -732,7 +737,8 @@ TEST(speed)
     for (int i = 0; i < 8; i++) {
         char path[] = { 'd', '/', (char)('a' + i), 0 };
         oct_file *file = open_at(vfs, path, RWC);
-        for (size_t at = 0; at < sizeof bytes; at += 1024) CHECK(put(vfs, file, at, bytes, 1024));
+        for (size_t at = 0; at < sizeof bytes; at += 1024)
+            CHECK(put(vfs, file, at, bytes, 1024));
         if (i < 7) CHECK(sync_file(vfs, file));
         vfs->close(vfs->self, file);
     }
@@ -752,8 +758,8 @@ TEST(speed)
 
 TEST_MAIN(unsynced_creation_and_bytes_may_be_lost_and_may_be_kept,
           synced_bytes_and_their_name_are_on_every_disk,
-          a_sync_of_one_file_keeps_nothing_of_another,
-          an_overwrite_is_torn_only_at_sectors, a_rename_is_seen_wholly_or_not_at_all,
+          a_sync_of_one_file_keeps_nothing_of_another, an_overwrite_is_torn_only_at_sectors,
+          a_rename_is_seen_wholly_or_not_at_all,
           a_removed_file_may_return_until_its_directory_is_synced,
           a_name_used_again_is_the_old_file_or_the_new_never_a_mixture,
           an_unsynced_truncation_may_be_lost,

@@ -57,8 +57,7 @@ OCT_MUST_CHECK oct_status oct_crash_disk_create(const oct_crash_trace *trace,
                                                 oct_crash_disk **out, oct_error *error);
 void oct_crash_disk_destroy(oct_crash_disk *disk);
 /* Go to a cut: 0 to trace->operation_count. NOMEM leaves it at cut 0. */
-OCT_MUST_CHECK oct_status oct_crash_disk_seek(oct_crash_disk *disk, uint64_t cut,
-                                              oct_error *error);
+OCT_MUST_CHECK oct_status oct_crash_disk_seek(oct_crash_disk *disk, uint64_t cut, oct_error *error);
 /* At the cut: see the functions of vfs_crash.h. */
 uint64_t oct_crash_disk_states(const oct_crash_disk *disk);
 OCT_MUST_CHECK oct_status oct_crash_disk_make(oct_crash_disk *disk, uint64_t state, oct_vfs **out,

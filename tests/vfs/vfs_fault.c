@@ -60,9 +60,8 @@ static fault_verdict judge(oct_vfs_fault *fault, uint32_t kinds, const char *act
     uint32_t methods = plan->methods ? plan->methods : OCT_FAULT_ALL;
     if (methods & kinds) {
         fault->calls++;
-        verdict.fails = plan->fail_at > 0 &&
-                        (fault->calls == plan->fail_at ||
-                         (plan->from_then_on && fault->calls > plan->fail_at));
+        verdict.fails = plan->fail_at > 0 && (fault->calls == plan->fail_at ||
+                                              (plan->from_then_on && fault->calls > plan->fail_at));
         verdict.effect = plan->effect;
         verdict.roll = oct_hash_u64(plan->seed, fault->calls);
         if (verdict.fails) note_failure(fault, action, path);
@@ -156,8 +155,7 @@ static oct_status quota_truncate(oct_vfs_fault *fault, oct_file *file, uint64_t 
     uint64_t size, left;
     TRY(below->size(below->self, file->below, &size, error));
     TRY(bytes_left(fault, &left, error));
-    if (bytes > size && bytes - size > left)
-        TRY(quota_fail(fault, "truncate", file->path, error));
+    if (bytes > size && bytes - size > left) TRY(quota_fail(fault, "truncate", file->path, error));
     TRY(below->truncate(below->self, file->below, bytes, error));
 done:
     return status;
@@ -305,8 +303,7 @@ static oct_status fault_rename(void *self, const char *from, const char *to, oct
 }
 
 static oct_status fault_list(void *self, const char *directory,
-                             void (*each)(void *arg, const char *name), void *arg,
-                             oct_error *error)
+                             void (*each)(void *arg, const char *name), void *arg, oct_error *error)
 {
     oct_vfs_fault *fault = self;
     if (judge(fault, OCT_FAULT_LIST, "list", directory).fails)
@@ -328,10 +325,9 @@ oct_status oct_vfs_fault_create(const oct_alloc *alloc, const oct_vfs *below, oc
     }
     fault->alloc = alloc;
     fault->below = below;
-    fault->vfs = (oct_vfs){ "fault",      below->caps, fault,          fault_open,  fault_close,
-                            fault_size,   fault_read,  fault_write,    fault_truncate,
-                            fault_sync,   fault_view,  fault_unview,   fault_remove,
-                            fault_rename, fault_list };
+    fault->vfs = (oct_vfs){ "fault",    below->caps,  fault,        fault_open,     fault_close,
+                            fault_size, fault_read,   fault_write,  fault_truncate, fault_sync,
+                            fault_view, fault_unview, fault_remove, fault_rename,   fault_list };
     *out = fault;
     return OCT_OK;
 }
@@ -343,7 +339,10 @@ void oct_vfs_fault_destroy(oct_vfs_fault *fault)
     oct_free(fault->alloc, fault, sizeof *fault);
 }
 
-const oct_vfs *oct_vfs_fault_vfs(const oct_vfs_fault *fault) { return &fault->vfs; }
+const oct_vfs *oct_vfs_fault_vfs(const oct_vfs_fault *fault)
+{
+    return &fault->vfs;
+}
 
 void oct_vfs_fault_plan(oct_vfs_fault *fault, const oct_fault_plan *plan)
 {
@@ -371,7 +370,10 @@ uint64_t oct_vfs_fault_failed(oct_vfs_fault *fault)
     return failed;
 }
 
-const char *oct_vfs_fault_where(const oct_vfs_fault *fault) { return fault->where; }
+const char *oct_vfs_fault_where(const oct_vfs_fault *fault)
+{
+    return fault->where;
+}
 
 void oct_vfs_fault_quota(oct_vfs_fault *fault, uint64_t bytes)
 {

@@ -52,12 +52,12 @@ typedef enum oct_fault_effect {
 } oct_fault_effect;
 
 typedef struct oct_fault_plan {
-    uint64_t fail_at;        /* fail this call, counted from 1 over `methods`; 0 = none */
-    uint32_t methods;        /* 0 = OCT_FAULT_ALL */
-    oct_status status;       /* IO, NO_SPACE, READONLY, ... */
-    bool from_then_on;       /* every later call of `methods` fails too */
+    uint64_t fail_at;  /* fail this call, counted from 1 over `methods`; 0 = none */
+    uint32_t methods;  /* 0 = OCT_FAULT_ALL */
+    oct_status status; /* IO, NO_SPACE, READONLY, ... */
+    bool from_then_on; /* every later call of `methods` fails too */
     oct_fault_effect effect;
-    uint64_t seed;           /* decides the length of prefixes */
+    uint64_t seed; /* decides the length of prefixes */
 } oct_fault_plan;
 
 /* Wrap `below`, which outlives the wrapper. */

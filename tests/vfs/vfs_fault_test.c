@@ -60,10 +60,10 @@ static oct_status script(const oct_vfs *vfs)
     const void *view;
     uint64_t size;
     char found[100];
-#define STEP(call)                        \
-    do {                                  \
-        status = (call);                  \
-        if (status != OCT_OK) goto done;  \
+#define STEP(call)                                                                                 \
+    do {                                                                                           \
+        status = (call);                                                                           \
+        if (status != OCT_OK) goto done;                                                           \
     } while (0)
     STEP(vfs->open(vfs->self, "d/a", RWC, &file, NULL));
     STEP(vfs->write(vfs->self, file, 0, bytes, sizeof bytes, NULL));
@@ -143,7 +143,9 @@ TEST(only_the_chosen_methods_count)
 TEST(effects_are_as_told)
 {
     for (int effect = OCT_FAULT_NOTHING; effect <= OCT_FAULT_ALL_DONE; effect++) {
-        oct_fault_plan plan = { .fail_at = 1, .status = OCT_IO, .seed = test_random(),
+        oct_fault_plan plan = { .fail_at = 1,
+                                .status = OCT_IO,
+                                .seed = test_random(),
                                 .effect = (oct_fault_effect)effect };
         bool done = effect == OCT_FAULT_ALL_DONE;
         begin();
@@ -181,8 +183,11 @@ TEST(partial_writes_have_any_length)
 {
     unsigned lengths = 0;
     for (uint64_t seed = 0; seed < 100; seed++) {
-        oct_fault_plan plan = { .fail_at = 1, .status = OCT_NO_SPACE, .methods = OCT_FAULT_WRITE,
-                                .effect = OCT_FAULT_PART, .seed = seed };
+        oct_fault_plan plan = { .fail_at = 1,
+                                .status = OCT_NO_SPACE,
+                                .methods = OCT_FAULT_WRITE,
+                                .effect = OCT_FAULT_PART,
+                                .seed = seed };
         oct_file *file;
         begin();
         oct_vfs_fault_plan(fault_, &plan);
@@ -256,5 +261,4 @@ TEST(a_small_disk_is_full_and_can_be_emptied)
 
 TEST_MAIN(the_kth_call_fails_and_only_that, from_then_on_means_until_the_plan_changes,
           only_the_chosen_methods_count, effects_are_as_told, partial_writes_have_any_length,
-          a_failed_sync_over_the_crash_layer_keeps_nothing,
-          a_small_disk_is_full_and_can_be_emptied)
+          a_failed_sync_over_the_crash_layer_keeps_nothing, a_small_disk_is_full_and_can_be_emptied)

@@ -134,7 +134,8 @@ static bool shared_is_whole(const vfs_worker *worker)
     bool good = vfs->size(vfs->self, worker->shared, &bytes, NULL) == OCT_OK &&
                 bytes == SHARED_BYTES &&
                 vfs->read(vfs->self, worker->shared, 0, found, SHARED_BYTES, NULL) == OCT_OK;
-    for (size_t i = 0; good && i < SHARED_BYTES; i++) good = found[i] == (unsigned char)i;
+    for (size_t i = 0; good && i < SHARED_BYTES; i++)
+        good = found[i] == (unsigned char)i;
     if (!good || !(vfs->caps & OCT_CAP_VIEW)) return good;
     const void *view;
     if (vfs->view(vfs->self, worker->shared, 64, 128, &view, NULL) != OCT_OK) return false;
@@ -184,11 +185,14 @@ static bool run_workers(vfs_worker *workers)
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         if (pthread_create(&threads[i], NULL, work, &workers[i]) != 0) abort();
-    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
 #else
-    for (int i = 0; i < THREADS; i++) work(&workers[i]);
+    for (int i = 0; i < THREADS; i++)
+        work(&workers[i]);
 #endif
-    for (int i = 0; i < THREADS; i++) good = good && workers[i].good;
+    for (int i = 0; i < THREADS; i++)
+        good = good && workers[i].good;
     return good;
 }
 
@@ -197,10 +201,12 @@ static bool threads_get_along(const oct_vfs *vfs)
     unsigned char bytes[SHARED_BYTES];
     vfs_worker workers[THREADS];
     oct_file *shared;
-    for (size_t i = 0; i < SHARED_BYTES; i++) bytes[i] = (unsigned char)i;
+    for (size_t i = 0; i < SHARED_BYTES; i++)
+        bytes[i] = (unsigned char)i;
     CHECK_OR(false, vfs->open(vfs->self, "shared", RWC, &shared, NULL) == OCT_OK);
     CHECK_OR(false, vfs->write(vfs->self, shared, 0, bytes, SHARED_BYTES, NULL) == OCT_OK);
-    for (unsigned i = 0; i < THREADS; i++) workers[i] = (vfs_worker){ vfs, shared, i, false };
+    for (unsigned i = 0; i < THREADS; i++)
+        workers[i] = (vfs_worker){ vfs, shared, i, false };
     bool good = run_workers(workers);
     vfs->close(vfs->self, shared);
     return good && vfs->remove(vfs->self, "shared", NULL) == OCT_OK;

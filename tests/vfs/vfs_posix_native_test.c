@@ -24,14 +24,14 @@
 /* ---- system calls that misbehave on demand --------------------------------------------------- */
 
 static struct flaky {
-    uint64_t calls;     /* that could fail */
-    uint64_t fail_at;   /* 0 = none */
-    int code;           /* errno of the failing call */
-    bool interrupt;     /* every other interruptible call is EINTR */
+    uint64_t calls;   /* that could fail */
+    uint64_t fail_at; /* 0 = none */
+    int code;         /* errno of the failing call */
+    bool interrupt;   /* every other interruptible call is EINTR */
     bool odd;
     size_t transfer_bytes_max; /* of one read or write; 0 = no limit */
-    bool write_nothing; /* pwrite returns 0 */
-    int fdatasync_code; /* of the next fdatasync, 0 = none */
+    bool write_nothing;        /* pwrite returns 0 */
+    int fdatasync_code;        /* of the next fdatasync, 0 = none */
     unsigned fdatasyncs, fsyncs;
 } flaky;
 
@@ -134,25 +134,31 @@ static void *flaky_mmap(void *at, size_t bytes, int protection, int flags, int f
     return fails(false) ? MAP_FAILED : mmap(at, bytes, protection, flags, file, offset);
 }
 
-static DIR *flaky_fdopendir(int descriptor) { return fails(false) ? NULL : fdopendir(descriptor); }
+static DIR *flaky_fdopendir(int descriptor)
+{
+    return fails(false) ? NULL : fdopendir(descriptor);
+}
 
-static struct dirent *flaky_readdir(DIR *stream) { return fails(false) ? NULL : readdir(stream); }
+static struct dirent *flaky_readdir(DIR *stream)
+{
+    return fails(false) ? NULL : readdir(stream);
+}
 
-#define openat flaky_openat
-#define pread flaky_pread
-#define pwrite flaky_pwrite
+#define openat    flaky_openat
+#define pread     flaky_pread
+#define pwrite    flaky_pwrite
 #define ftruncate flaky_ftruncate
-#define fsync flaky_fsync
+#define fsync     flaky_fsync
 #define fdatasync flaky_fdatasync
-#define flock flaky_flock
-#define fstat flaky_fstat
-#define fstatat flaky_fstatat
-#define mkdirat flaky_mkdirat
-#define unlinkat flaky_unlinkat
-#define renameat flaky_renameat
-#define mmap flaky_mmap
+#define flock     flaky_flock
+#define fstat     flaky_fstat
+#define fstatat   flaky_fstatat
+#define mkdirat   flaky_mkdirat
+#define unlinkat  flaky_unlinkat
+#define renameat  flaky_renameat
+#define mmap      flaky_mmap
 #define fdopendir flaky_fdopendir
-#define readdir flaky_readdir
+#define readdir   flaky_readdir
 #include "vfs/vfs_posix.c"
 #undef openat
 #undef mkdirat
@@ -196,9 +202,15 @@ static oct_status put(oct_file *file, const char *text)
     return vfs_->write(vfs_->self, file, 0, text, strlen(text), NULL);
 }
 
-static oct_status sync_file(oct_file *file) { return vfs_->sync(vfs_->self, file, NULL); }
+static oct_status sync_file(oct_file *file)
+{
+    return vfs_->sync(vfs_->self, file, NULL);
+}
 
-static oct_status remove_at(const char *path) { return vfs_->remove(vfs_->self, path, NULL); }
+static oct_status remove_at(const char *path)
+{
+    return vfs_->remove(vfs_->self, path, NULL);
+}
 
 static bool file_holds(const char *path, const char *text)
 {
@@ -357,16 +369,19 @@ done:
 
 static void clean_up(void)
 {
-    (void)remove_at("made/a");  /* either may be there, or neither */
+    (void)remove_at("made/a"); /* either may be there, or neither */
     (void)remove_at("moved/b");
 }
 
 TEST(every_call_may_fail_once_with_any_error)
 {
-    static const struct { int code; oct_status status; } kinds[] = {
-        { EIO, OCT_IO },           { ENOSPC, OCT_NO_SPACE }, { EDQUOT, OCT_NO_SPACE },
-        { EFBIG, OCT_NO_SPACE },   { EROFS, OCT_READONLY },  { ENOMEM, OCT_NOMEM },
-        { EACCES, OCT_IO },        { EMFILE, OCT_IO },
+    static const struct {
+        int code;
+        oct_status status;
+    } kinds[] = {
+        { EIO, OCT_IO },         { ENOSPC, OCT_NO_SPACE }, { EDQUOT, OCT_NO_SPACE },
+        { EFBIG, OCT_NO_SPACE }, { EROFS, OCT_READONLY },  { ENOMEM, OCT_NOMEM },
+        { EACCES, OCT_IO },      { EMFILE, OCT_IO },
     };
     oct_file *keep;
     uint64_t failures = 0;
@@ -583,7 +598,8 @@ static void child_owner(int report)
     if (oct_vfs_posix_create(&test_alloc, directory_.path, &own, NULL) == OCT_OK)
         status = (uint8_t)own->open(own->self, "owner", RWC | OCT_OPEN_EXCLUSIVE, &file, NULL);
     if (write(report, &status, 1) != 1) _exit(1);
-    for (;;) (void)pause();
+    for (;;)
+        (void)pause();
 }
 
 static pid_t start_owner(uint8_t *status)

@@ -83,8 +83,8 @@ typedef struct oct_search_request {
     const float *vectors;  /* [vector_count][dim] */
     uint32_t vector_count; /* searches to do; their answers do not depend on each other */
     uint32_t dim;
-    uint32_t limit;        /* hits per vector, >= 1 */
-    uint32_t hnsw_ef;      /* 0 = the collection's */
+    uint32_t limit;   /* hits per vector, >= 1 */
+    uint32_t hnsw_ef; /* 0 = the collection's */
     bool exact;
     /* "", or the other members of a points/query body as JSON: {"filter":..,"params":..,
      * "score_threshold":..,"offset":..}. The members above win over what it says. */

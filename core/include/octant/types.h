@@ -14,11 +14,11 @@
 enum {
     OCT_COLLECTION_NAME_BYTES_MAX = 255,
     OCT_VECTOR_NAME_BYTES_MAX = 255,
-    OCT_VECTOR_SIZE_MAX = 65536,    /* dimensions (Qdrant) */
-    OCT_NAMED_VECTORS_MAX = 64,     /* per collection */
+    OCT_VECTOR_SIZE_MAX = 65536,     /* dimensions (Qdrant) */
+    OCT_NAMED_VECTORS_MAX = 64,      /* per collection */
     OCT_VECTOR_VALUES_MAX = 1 << 20, /* of one multivector (all rows) or sparse vector */
-    OCT_FIELD_KEY_BYTES_MAX = 1024, /* payload key path */
-    OCT_FIELD_INDEXES_MAX = 256,    /* per collection */
+    OCT_FIELD_KEY_BYTES_MAX = 1024,  /* payload key path */
+    OCT_FIELD_INDEXES_MAX = 256,     /* per collection */
     OCT_FILTER_DEPTH_MAX = 50,
     OCT_FILTER_CONDITIONS_MAX = 10000,
     OCT_JSON_DEPTH_MAX = 64,
@@ -208,9 +208,9 @@ typedef struct oct_sparse_params {
 } oct_sparse_params;
 
 typedef struct oct_vector_params {
-    oct_str name;      /* "" = the unnamed vector */
-    uint32_t size;     /* dimensions of a row; sparse: 0 */
-    oct_metric metric; /* sparse: Dot */
+    oct_str name;         /* "" = the unnamed vector */
+    uint32_t size;        /* dimensions of a row; sparse: 0 */
+    oct_metric metric;    /* sparse: Dot */
     uint64_t on_disk;     /* 0, 1, OCT_UNSET */
     oct_hnsw_config hnsw; /* overrides of the collection's */
     oct_vector_kind kind;
