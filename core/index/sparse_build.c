@@ -128,7 +128,8 @@ static oct_status sort_shards(oct_sparse_builder *builder, uint32_t *dimensions,
     for (size_t k = 0; k + 1 < builder->shard_count; k++) {
         shard *now = &builder->shards[k];
         size_t end = now[1].start;
-        TRY(sort(builder->alloc, builder->all + now->start, end - now->start, error));
+        if (end > now->start) /* without any there is no array */
+            TRY(sort(builder->alloc, builder->all + now->start, end - now->start, error));
         now->first = *dimensions;
         for (size_t i = now->start; i < end; i++)
             now->dimensions += is_first(builder, now->start, i);
