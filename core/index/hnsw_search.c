@@ -358,8 +358,9 @@ oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
     scratch->cost = (oct_hnsw_cost){ 0 };
     if (graph->header.inserted == 0) return OCT_OK;
     ASSERT(query->way == OCT_HNSW_SCAN || !query->listed);
-    oct_hnsw plain = *graph;
+    oct_hnsw plain;
     if (query->ignore_codes && graph->flat.quant) {
+        plain = *graph;
         s.graph = &plain;
         TRY(ignore_codes(&plain, error));
     }
