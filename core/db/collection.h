@@ -29,7 +29,8 @@
 enum {
     OCT_DIRECTORY_BYTES = 18, /* "c" and 16 hexadecimal digits, NUL */
     OCT_SCRATCHES_MAX = 8,
-    OCT_LOGS_MAX = 64
+    OCT_LOGS_MAX = 64,
+    OCT_SOURCES_MAX = 32 /* of one merge */
 };
 
 /* A log file shared by the writers that wait for its sync. */
@@ -41,8 +42,8 @@ typedef struct oct_log {
 
 typedef struct oct_task { /* seal or merge */
     oct_build *build;
-    bool done;               /* a merge that waits for a seal to be published first */
-    oct_sealed *sources[32]; /* of a merge; pinned by the build */
+    bool done;                            /* a merge that waits for a seal to be published first */
+    oct_sealed *sources[OCT_SOURCES_MAX]; /* of a merge; pinned by the build */
     uint32_t source_count;
 } oct_task;
 
@@ -156,6 +157,16 @@ OCT_MUST_CHECK oct_status oct_apply(oct_collection *collection, oct_arena *arena
 OCT_MUST_CHECK oct_status oct_apply_logged(oct_collection *collection, oct_arena *arena,
                                            const oct_change *change, uint64_t sequence,
                                            oct_error *error);
+
+/* ---- publish.c ----------------------------------------------------------------------- */
+
+/* Freeze the active segment. Under seal_mutex and writer, without a frozen one. */
+OCT_MUST_CHECK oct_status oct_collection_rotate(oct_collection *collection, oct_error *error);
+/* Show the finished seal of the frozen segment, and drop the logs it covers. Under seal_mutex and
+ * writer. */
+OCT_MUST_CHECK oct_status oct_publish_seal(oct_collection *collection, oct_error *error);
+/* Show the finished merge. Under merge_mutex, seal_mutex and writer, without a frozen segment. */
+OCT_MUST_CHECK oct_status oct_publish_merge(oct_collection *collection, oct_error *error);
 
 /* ---- maintain.c ---------------------------------------------------------------------- */
 

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * build_graphs.c - what a build makes of one vector of all points: graph, links within payload
+ * blocks, quantized codes. Each begins with the rows side by side in memory, works in steps, then
+ * writes its section. A merge starts its graph from the source with the most points. */
+#include "segment/build_parts.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "model/config.h"
+
+enum {
+    LEAST_EF_CONSTRUCT = 8, /* of a graph that nobody walks */
+    GRAPH_SEED = 0x0c7a47   /* any constant: graphs must not differ between machines */
+};
+
+/* ---- graphs -------------------------------------------------------------------------- */
+
+static size_t rows_bytes(const oct_build *build, uint32_t v)
+{
+    return (size_t)build->count * build->request.config->vectors[v].size * sizeof(float);
+}
+
+static size_t present_bytes(const oct_build *build)
+{
+    return oct_bits_words(build->count) * 8;
+}
+
+void oct_build_free_graph(oct_build *build, uint32_t v)
+{
+    oct_hnsw_builder_destroy(build->graph_builder);
+    build->graph_builder = NULL;
+    oct_quant_builder_destroy(build->quant_builder);
+    build->quant_builder = NULL;
+    oct_free(build->alloc, build->rows, build->rows ? rows_bytes(build, v) : 0);
+    build->rows = NULL;
+    oct_free(build->alloc, build->row_present, build->row_present ? present_bytes(build) : 0);
+    build->row_present = NULL;
+}
+
+oct_status oct_build_begin_rows(oct_build *build, uint32_t v, oct_error *error)
+{
+    size_t bytes = 0;
+    if (!oct_size_multiply(build->count, build->request.config->vectors[v].size * sizeof(float),
+                           &bytes))
+        return oct_fail_nomem(error, "the rows of a graph");
+    build->rows = oct_new(build->alloc, bytes);
+    build->row_present = oct_new_zeroed(build->alloc, present_bytes(build));
+    if (!build->rows || !build->row_present) return oct_fail_nomem(error, "the rows of a graph");
+    for (uint32_t i = 0; i < build->count; i++)
+        if (oct_build_has_row(build, i, v)) oct_bits_set(build->row_present, i);
+    return OCT_OK;
+}
+
+/* The source whose graph is worth keeping: the one with the most points in it. */
+static const oct_hnsw_reuse *choose_reuse(const oct_build *build, uint32_t v, uint32_t m,
+                                          oct_hnsw_reuse *reuse)
+{
+    uint32_t most = 0;
+    for (uint32_t s = 0; s < build->request.source_count; s++) {
+        const oct_sealed *sealed = build->sources[s].sealed;
+        const oct_hnsw *graph = sealed ? sealed->vectors[v].graph : NULL;
+        if (!graph || oct_hnsw_graph_params(graph).m != m) continue;
+        if (oct_hnsw_point_count(graph) <= most) continue;
+        most = oct_hnsw_point_count(graph);
+        *reuse = (oct_hnsw_reuse){ graph, build->mappings[s] };
+    }
+    return most ? reuse : NULL;
+}
+
+/* The rows that were gathered. */
+static oct_flat gathered(const oct_build *build, uint32_t v)
+{
+    const oct_vector_params *params = &build->request.config->vectors[v];
+    return (oct_flat){ .kernels = build->request.kernels,
+                       .rows = build->rows,
+                       .present = build->row_present,
+                       .count = build->count,
+                       .dim = params->size,
+                       .metric = params->metric };
+}
+
+/* With m 0 a graph only carries the codes, and the links within blocks: it is the least one that
+ * is sound, and no query without such links walks it. */
+static oct_status begin_graph(oct_build *build, uint32_t v, oct_error *error)
+{
+    oct_hnsw_config config = oct_config_hnsw(build->request.config, v);
+    oct_flat flat = gathered(build, v);
+    uint64_t ef_construct = config.m > 0 ? config.ef_construct : (uint64_t)LEAST_EF_CONSTRUCT;
+    oct_hnsw_params wanted = {
+        .m = (uint32_t)MIN(MAX(config.m, OCT_HNSW_M_MIN), OCT_HNSW_M_MAX),
+        .ef_construct = (uint32_t)MIN(ef_construct, OCT_HNSW_EF_MAX),
+        .seed = GRAPH_SEED,
+        .codes = true,
+    };
+    oct_hnsw_reuse reuse = { 0 };
+    return oct_hnsw_builder_create(build->request.host, &flat, &wanted,
+                                   choose_reuse(build, v, wanted.m, &reuse), &build->graph_builder,
+                                   error);
+}
+
+oct_status oct_build_step_graph(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,
+                                oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_hnsw *graph = NULL;
+    if (!build->graph_builder) TRY(begin_graph(build, v, error));
+    TRY(oct_hnsw_build_step(build->graph_builder, budget_ns, done, error));
+    if (!*done) return OCT_OK;
+    oct_hnsw_builder_finish(build->graph_builder, &graph);
+    oct_hnsw_sink sink = { oct_build_append, build->writer };
+    if (oct_config_quantization(build->request.config, v))
+        TRY(oct_hnsw_write_bare(graph, &sink, error));
+    else
+        TRY(oct_hnsw_write(graph, &sink, error));
+done:
+    oct_hnsw_destroy(graph);
+    if (*done || status != OCT_OK) oct_build_free_graph(build, v);
+    return status;
+}
+
+oct_status oct_build_step_links(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,
+                                oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_flat flat = gathered(build, v);
+    const oct_hnsw_sink sink = { oct_build_append, build->writer };
+    *done = false;
+    if (!oct_segment_links_begun(&build->links))
+        TRY(oct_segment_links_begin(&build->links, build->request.config, v,
+                                    build->request.schema->fields, &flat, error));
+    TRY(oct_segment_links_step(&build->links, budget_ns, &sink, done, error));
+done:
+    if (*done || status != OCT_OK) oct_build_free_graph(build, v);
+    return status;
+}
+
+/* ---- quantized codes ------------------------------------------------------------------ */
+
+oct_status oct_build_step_quant(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,
+                                oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_quant *quant = NULL;
+    const oct_quantization_config *config = oct_config_quantization(build->request.config, v);
+    if (!build->quant_builder) {
+        oct_flat flat = gathered(build, v);
+        oct_quant_params params = oct_quant_params_of(config);
+        TRY(oct_quant_builder_create(build->request.host, &flat, &params, &build->quant_builder,
+                                     error));
+    }
+    *done = oct_quant_build_step(build->quant_builder, budget_ns);
+    if (!*done) return OCT_OK;
+    quant = oct_quant_builder_finish(build->quant_builder);
+    oct_hnsw_sink sink = { oct_build_append, build->writer };
+    TRY(oct_quant_write(quant, &sink, error));
+done:
+    oct_quant_destroy(quant);
+    if (*done || status != OCT_OK) oct_build_free_graph(build, v);
+    return status;
+}
