@@ -21,42 +21,51 @@ enum { M_MAX = 2048 };
 
 #define HNSW(member) offsetof(oct_hnsw_config, member)
 const oct_config_setting oct_hnsw_settings[OCT_HNSW_SETTINGS] = {
-    { "m", NULL, HNSW(m), 0, M_MAX, 16, false, false },
-    { "ef_construct", NULL, HNSW(ef_construct), 4, OCT_HNSW_EF_MAX, 100, false, false },
+    { "m", NULL, HNSW(m), 0, M_MAX, 16, OCT_SETTING_NUMBER, false },
+    { "ef_construct", NULL, HNSW(ef_construct), 4, OCT_HNSW_EF_MAX, 100, OCT_SETTING_NUMBER,
+      false },
     { "full_scan_threshold", "full_scan_threshold_kb", HNSW(full_scan_threshold), 10, SIZE_MAX_KIB,
-      10000, false, false },
-    { "max_indexing_threads", NULL, HNSW(max_indexing_threads), 0, UINT32_MAX, 0, false, false },
-    { "on_disk", NULL, HNSW(on_disk), 0, 1, 0, true, false },
-    { "payload_m", NULL, HNSW(payload_m), 0, M_MAX, OCT_UNSET, false, false },
+      10000, OCT_SETTING_NUMBER, false },
+    { "max_indexing_threads", NULL, HNSW(max_indexing_threads), 0, UINT32_MAX, 0,
+      OCT_SETTING_NUMBER, false },
+    { "on_disk", NULL, HNSW(on_disk), 0, 1, 0, OCT_SETTING_BOOLEAN, false },
+    { "memory", NULL, HNSW(memory), OCT_PLACEMENT_COLD, OCT_PLACEMENT_PINNED, OCT_UNSET,
+      OCT_SETTING_PLACEMENT, false },
+    { "payload_m", NULL, HNSW(payload_m), 0, M_MAX, OCT_UNSET, OCT_SETTING_NUMBER, false },
 };
 
 #define OPTIMIZER(member) offsetof(oct_optimizers_config, member)
 const oct_config_setting oct_optimizer_settings[OCT_OPTIMIZER_SETTINGS] = {
     { "vacuum_min_vector_number", NULL, OPTIMIZER(vacuum_min_vector_number), 100, SIZE_MAX_KIB,
-      1000, false, false },
-    { "default_segment_number", NULL, OPTIMIZER(default_segment_number), 0, UINT32_MAX, 0, false,
-      false },
+      1000, OCT_SETTING_NUMBER, false },
+    { "default_segment_number", NULL, OPTIMIZER(default_segment_number), 0, UINT32_MAX, 0,
+      OCT_SETTING_NUMBER, false },
     { "max_segment_size", "max_segment_size_kb", OPTIMIZER(max_segment_size), 1, SIZE_MAX_KIB,
-      OCT_UNSET, false, true },
+      OCT_UNSET, OCT_SETTING_NUMBER, true },
     { "memmap_threshold", "memmap_threshold_kb", OPTIMIZER(memmap_threshold), 0, SIZE_MAX_KIB,
-      OCT_UNSET, false, true },
+      OCT_UNSET, OCT_SETTING_NUMBER, true },
     { "indexing_threshold", "indexing_threshold_kb", OPTIMIZER(indexing_threshold), 0, SIZE_MAX_KIB,
-      10000, false, false },
-    { "flush_interval_sec", NULL, OPTIMIZER(flush_interval_sec), 0, UINT32_MAX, 5, false, false },
+      10000, OCT_SETTING_NUMBER, false },
+    { "flush_interval_sec", NULL, OPTIMIZER(flush_interval_sec), 0, UINT32_MAX, 5,
+      OCT_SETTING_NUMBER, false },
     { "max_optimization_threads", NULL, OPTIMIZER(max_optimization_threads), 0, UINT32_MAX,
-      OCT_UNSET, false, true },
+      OCT_UNSET, OCT_SETTING_NUMBER, true },
 };
 
 #define COLLECTION(member) offsetof(oct_collection_config, member)
 const oct_config_setting oct_collection_settings[OCT_COLLECTION_SETTINGS] = {
-    { "wal_capacity_mb", NULL, COLLECTION(wal_capacity_mb), 1, UINT32_MAX, 32, false, false },
-    { "wal_segments_ahead", NULL, COLLECTION(wal_segments_ahead), 0, UINT32_MAX, 0, false, false },
-    { "wal_retain_closed", NULL, COLLECTION(wal_retain_closed), 1, UINT32_MAX, 1, false, false },
-    { "shard_number", NULL, COLLECTION(shard_number), 1, UINT32_MAX, 1, false, false },
-    { "replication_factor", NULL, COLLECTION(replication_factor), 1, UINT32_MAX, 1, false, false },
+    { "wal_capacity_mb", NULL, COLLECTION(wal_capacity_mb), 1, UINT32_MAX, 32, OCT_SETTING_NUMBER,
+      false },
+    { "wal_segments_ahead", NULL, COLLECTION(wal_segments_ahead), 0, UINT32_MAX, 0,
+      OCT_SETTING_NUMBER, false },
+    { "wal_retain_closed", NULL, COLLECTION(wal_retain_closed), 1, UINT32_MAX, 1,
+      OCT_SETTING_NUMBER, false },
+    { "shard_number", NULL, COLLECTION(shard_number), 1, UINT32_MAX, 1, OCT_SETTING_NUMBER, false },
+    { "replication_factor", NULL, COLLECTION(replication_factor), 1, UINT32_MAX, 1,
+      OCT_SETTING_NUMBER, false },
     { "write_consistency_factor", NULL, COLLECTION(write_consistency_factor), 1, UINT32_MAX, 1,
-      false, false },
-    { "on_disk_payload", NULL, COLLECTION(on_disk_payload), 0, 1, 1, true, false },
+      OCT_SETTING_NUMBER, false },
+    { "on_disk_payload", NULL, COLLECTION(on_disk_payload), 0, 1, 1, OCT_SETTING_BOOLEAN, false },
 };
 
 /* ---- effective values ------------------------------------------------------------------- */
@@ -129,6 +138,41 @@ const oct_quantization_config *oct_config_quantization(const oct_collection_conf
     if (config->vectors[index].kind != OCT_VECTOR_DENSE) return NULL;
     if (own->kind != OCT_QUANTIZATION_NONE) return own;
     return config->quantization.kind != OCT_QUANTIZATION_NONE ? &config->quantization : NULL;
+}
+
+/* The new setting, then what the old one meant. */
+static oct_placement placement(uint64_t memory, uint64_t on_disk, oct_placement otherwise)
+{
+    if (memory != OCT_UNSET) return (oct_placement)memory;
+    if (on_disk == OCT_UNSET) return otherwise;
+    return on_disk ? OCT_PLACEMENT_COLD : OCT_PLACEMENT_CACHED;
+}
+
+oct_placement oct_config_rows_placement(const oct_collection_config *config, uint32_t index)
+{
+    const oct_vector_params *params = &config->vectors[index];
+    if (params->kind == OCT_VECTOR_SPARSE)
+        return placement(params->sparse.memory, params->sparse.on_disk, OCT_PLACEMENT_CACHED);
+    return placement(params->memory, params->on_disk, OCT_PLACEMENT_CACHED);
+}
+
+oct_placement oct_config_codes_placement(const oct_collection_config *config, uint32_t index)
+{
+    const oct_quantization_config *codes = oct_config_quantization(config, index);
+    if (codes && codes->memory != OCT_UNSET) return (oct_placement)codes->memory;
+    if (codes && codes->always_ram == 1) return OCT_PLACEMENT_PINNED;
+    return oct_config_rows_placement(config, index);
+}
+
+oct_placement oct_config_graph_placement(const oct_collection_config *config, uint32_t index)
+{
+    oct_hnsw_config hnsw = oct_config_hnsw(config, index);
+    return placement(hnsw.memory, hnsw.on_disk, OCT_PLACEMENT_CACHED);
+}
+
+oct_placement oct_config_payload_placement(const oct_collection_config *config)
+{
+    return placement(config->payload_memory, config->on_disk_payload, OCT_PLACEMENT_COLD);
 }
 
 oct_optimizers_config oct_config_optimizers(const oct_collection_config *config)
@@ -226,14 +270,15 @@ static bool sparse_equal(const oct_sparse_params *a, const oct_sparse_params *b)
 {
     return a->has_index == b->has_index && a->has_modifier == b->has_modifier && a->idf == b->idf &&
            a->full_scan_threshold == b->full_scan_threshold && a->on_disk == b->on_disk &&
-           a->datatype == b->datatype;
+           a->memory == b->memory && a->datatype == b->datatype;
 }
 
 static bool vectors_equal(const oct_vector_params *a, const oct_vector_params *b)
 {
     return oct_str_equal(a->name, b->name) && a->size == b->size && a->metric == b->metric &&
-           a->on_disk == b->on_disk && a->kind == b->kind && a->datatype == b->datatype &&
-           a->has_datatype == b->has_datatype && sparse_equal(&a->sparse, &b->sparse) &&
+           a->on_disk == b->on_disk && a->memory == b->memory && a->kind == b->kind &&
+           a->datatype == b->datatype && a->has_datatype == b->has_datatype &&
+           sparse_equal(&a->sparse, &b->sparse) &&
            settings_equal(oct_hnsw_settings, OCT_HNSW_SETTINGS, &a->hnsw, &b->hnsw) &&
            oct_quantization_equal(&a->quantization, &b->quantization);
 }
@@ -255,5 +300,5 @@ bool oct_config_equal(const oct_collection_config *a, const oct_collection_confi
            settings_equal(oct_optimizer_settings, OCT_OPTIMIZER_SETTINGS, &a->optimizers,
                           &b->optimizers) &&
            settings_equal(oct_collection_settings, OCT_COLLECTION_SETTINGS, a, b) &&
-           oct_str_equal(a->metadata, b->metadata);
+           a->payload_memory == b->payload_memory && oct_str_equal(a->metadata, b->metadata);
 }

@@ -60,6 +60,14 @@ uint64_t oct_config_payload_m(const oct_collection_config *config, uint32_t inde
 const oct_quantization_config *oct_config_quantization(const oct_collection_config *config,
                                                        uint32_t index);
 
+/* Where the rows of vector `index` (of a sparse one: its index), its quantized codes, its graph,
+ * and the payloads are kept. `memory` counts before `on_disk` and `always_ram`; codes lie where the
+ * rows do unless something else is asked for; payloads are cold by default, the others cached. */
+oct_placement oct_config_rows_placement(const oct_collection_config *config, uint32_t index);
+oct_placement oct_config_codes_placement(const oct_collection_config *config, uint32_t index);
+oct_placement oct_config_graph_placement(const oct_collection_config *config, uint32_t index);
+oct_placement oct_config_payload_placement(const oct_collection_config *config);
+
 /* The optimizer settings, every member set but max_segment_size, memmap_threshold and
  * max_optimization_threads, which stay OCT_UNSET when not given. */
 oct_optimizers_config oct_config_optimizers(const oct_collection_config *config);

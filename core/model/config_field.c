@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "model/config.h"
+#include "model/config_settings.h"
 #include "model/json_path.h"
 
 static const char *const type_names[OCT_FIELD_TYPE_COUNT] = { "keyword", "integer", "float",
@@ -72,6 +73,25 @@ static oct_status parse_type(const oct_json *value, oct_field_type *out, oct_err
                     oct_str_shown(name, 200), name.at);
 }
 
+/* Indexes lie where their file does, whatever is asked for: the word is kept to be shown. */
+static oct_status parse_memory(const oct_json *schema, oct_json_writer *writer, oct_error *error)
+{
+    const oct_json *value = oct_json_get(schema, OCT_STR("memory"));
+    if (!value || oct_json_kind_of(value) == OCT_JSON_NULL) return OCT_OK;
+    for (size_t i = 0; i < ARRAY_COUNT(oct_placement_words); i++) {
+        oct_str word = oct_str_of(oct_placement_words[i]);
+        if (oct_json_kind_of(value) != OCT_JSON_STRING ||
+            !oct_str_equal(oct_json_string(value), word))
+            continue;
+        oct_json_key(writer, OCT_STR("memory"));
+        oct_json_write_str(writer, word);
+        return OCT_OK;
+    }
+    return oct_fail(error, OCT_BAD_INPUT,
+                    "Format error in JSON body: field_schema.memory: expected one of `cold`, "
+                    "`cached`, `pinned`");
+}
+
 /* Copy the known parameters, minified and in a fixed order, into *out. */
 static oct_status parse_params(oct_arena *arena, const oct_json *schema, oct_field_type type,
                                oct_str *out, oct_error *error)
@@ -97,6 +117,7 @@ static oct_status parse_params(oct_arena *arena, const oct_json *schema, oct_fie
         oct_json_key(&writer, oct_str_of(bool_params[i].name));
         oct_json_write_bool(&writer, oct_json_bool(value));
     }
+    TRY(parse_memory(schema, &writer, error));
     oct_json_end_object(&writer);
     if (oct_json_writer_status(&writer) != OCT_OK) TRY(oct_fail_nomem(error, "index parameters"));
     TRY(oct_arena_str(arena, (oct_str){ (const char *)buf.at, buf.bytes }, out, error));

@@ -5,8 +5,8 @@
  * Messages name the JSON path of the first mistake: wrong types and words as a format error
  * (400), values out of range as a validation error (422, where Qdrant spells a vector's name in a
  * map as `?`). Settings that would change what a search finds and that Octant does not have are
- * refused, never ignored. Settings that only place memory (`memory`, `inline_storage`) are ignored
- * like unknown members: they change no answer. */
+ * refused, never ignored. `inline_storage` is ignored like unknown members: it changes no answer.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -76,6 +76,31 @@ static bool is_string(const oct_json *value, const char *text)
            oct_str_equal(oct_json_string(value), oct_str_of(text));
 }
 
+static oct_status parse_placement(const oct_json *value, const oct_config_setting *setting,
+                                  const record_place *place, void *record, oct_error *error)
+{
+    uint64_t word = 0;
+    while (word < ARRAY_COUNT(oct_placement_words) && !is_string(value, oct_placement_words[word]))
+        word++;
+    if (word == ARRAY_COUNT(oct_placement_words))
+        return oct_fail(error, OCT_BAD_INPUT,
+                        "Format error in JSON body: %s%s%.*s%s%s%s: expected one of `cold`, "
+                        "`cached`, `pinned`",
+                        place->prefix, place->name.at ? "." : "", (int)place->name.bytes,
+                        place->name.at ? place->name.at : "", place->suffix,
+                        *place->prefix ? "." : "", setting->name);
+    if (word > setting->max)
+        return oct_fail(error, OCT_VALIDATION,
+                        "Validation error in JSON body: [%s%s%s.%s: `%s` memory placement is not "
+                        "supported for %s storage]",
+                        place->prefix, place->name.at ? ".?" : "", place->suffix, setting->name,
+                        oct_placement_words[word],
+                        place->name.at || strcmp(place->prefix, "vectors") == 0 ? "dense vector"
+                                                                                : "payload");
+    oct_setting_set(setting, record, word);
+    return OCT_OK;
+}
+
 /* Read one setting into the record; it stays as it is when the body does not have it. */
 static oct_status parse_setting(const oct_json *object, const oct_config_setting *setting,
                                 const record_place *place, void *record, oct_error *error)
@@ -83,7 +108,9 @@ static oct_status parse_setting(const oct_json *object, const oct_config_setting
     const oct_json *value = member_of(object, setting->name);
     if (!value && setting->alias) value = member_of(object, setting->alias);
     if (!value) return OCT_OK;
-    if (setting->boolean) {
+    if (setting->form == OCT_SETTING_PLACEMENT)
+        return parse_placement(value, setting, place, record, error);
+    if (setting->form == OCT_SETTING_BOOLEAN) {
         if (oct_json_kind_of(value) != OCT_JSON_BOOL)
             return fail_type(place, setting->name, value, "a boolean", error);
         oct_setting_set(setting, record, oct_json_bool(value));
@@ -230,16 +257,19 @@ static oct_status parse_datatype(const oct_json *owner, const record_place *plac
 static oct_status parse_vector(const oct_json *object, oct_str name, oct_vector_params *out,
                                oct_error *error)
 {
-    static const oct_config_setting on_disk = {
-        "on_disk", NULL, offsetof(oct_vector_params, on_disk), 0, 1, OCT_UNSET, true, false
+    static const oct_config_setting settings[] = {
+        { "on_disk", NULL, offsetof(oct_vector_params, on_disk), 0, 1, OCT_UNSET,
+          OCT_SETTING_BOOLEAN, false },
+        { "memory", NULL, offsetof(oct_vector_params, memory), 0, OCT_PLACEMENT_CACHED, OCT_UNSET,
+          OCT_SETTING_PLACEMENT, false },
     };
     oct_status status = OCT_OK;
     record_place place = { .prefix = "vectors", .name = name, .suffix = "" };
-    *out = (oct_vector_params){ .on_disk = OCT_UNSET };
+    *out = (oct_vector_params){ .on_disk = OCT_UNSET, .memory = OCT_UNSET };
     if (name.at) out->name = name;
     TRY(parse_size(object, &place, &out->size, error));
     TRY(parse_metric(object, &place, &out->metric, error));
-    TRY(parse_setting(object, &on_disk, &place, out, error));
+    TRY(parse_settings(object, settings, ARRAY_COUNT(settings), &place, out, error));
     TRY(parse_hnsw(object, place, &out->hnsw, error));
     TRY(oct_quantization_parse(object, "vectors", name, &out->quantization, error));
     TRY(parse_multivector(object, &place, &out->kind, error));
@@ -338,8 +368,11 @@ static oct_status parse_sparse_index(const oct_json *owner, record_place place,
 {
     static const oct_config_setting settings[] = {
         { "full_scan_threshold", NULL, offsetof(oct_sparse_params, full_scan_threshold), 0,
-          SIZE_MAX_SCAN, OCT_UNSET, false, false },
-        { "on_disk", NULL, offsetof(oct_sparse_params, on_disk), 0, 1, OCT_UNSET, true, false },
+          SIZE_MAX_SCAN, OCT_UNSET, OCT_SETTING_NUMBER, false },
+        { "on_disk", NULL, offsetof(oct_sparse_params, on_disk), 0, 1, OCT_UNSET,
+          OCT_SETTING_BOOLEAN, false },
+        { "memory", NULL, offsetof(oct_sparse_params, memory), 0, OCT_PLACEMENT_PINNED, OCT_UNSET,
+          OCT_SETTING_PLACEMENT, false },
     };
     oct_status status = OCT_OK;
     const oct_json *object;
@@ -363,9 +396,11 @@ static oct_status parse_sparse_vector(const oct_json *object, oct_str name, oct_
 {
     oct_status status = OCT_OK;
     record_place place = { .prefix = "sparse_vectors", .name = name, .suffix = "" };
-    *out = (oct_vector_params){
-        .name = name, .kind = OCT_VECTOR_SPARSE, .on_disk = OCT_UNSET, .metric = OCT_METRIC_DOT
-    };
+    *out = (oct_vector_params){ .name = name,
+                                .kind = OCT_VECTOR_SPARSE,
+                                .on_disk = OCT_UNSET,
+                                .memory = OCT_UNSET,
+                                .metric = OCT_METRIC_DOT };
     unset_all(oct_hnsw_settings, OCT_HNSW_SETTINGS, &out->hnsw);
     TRY(parse_sparse_index(object, place, &out->sparse, error));
     const oct_json *modifier = member_of(object, "modifier");
@@ -474,6 +509,25 @@ done:
     return status;
 }
 
+static oct_status parse_payload(const oct_json *body, const record_place *top,
+                                oct_collection_config *out, oct_error *error)
+{
+    static const oct_config_setting memory = { "memory",
+                                               NULL,
+                                               offsetof(oct_collection_config, payload_memory),
+                                               0,
+                                               OCT_PLACEMENT_CACHED,
+                                               OCT_UNSET,
+                                               OCT_SETTING_PLACEMENT,
+                                               false };
+    const oct_json *object;
+    const record_place place = { .prefix = "payload", .suffix = "" };
+    out->payload_memory = OCT_UNSET;
+    oct_status status = object_member(body, top, "payload", &object, error);
+    if (status == OCT_OK && object) status = parse_setting(object, &memory, &place, out, error);
+    return status;
+}
+
 static oct_status refuse_unsupported(const oct_json *body, const record_place *top,
                                      oct_error *error)
 {
@@ -509,6 +563,7 @@ oct_status oct_config_parse(oct_arena *arena, const oct_json *body, oct_collecti
                        OCT_COLLECTION_SETTINGS - OCT_WAL_SETTINGS, &top, &config, error));
     TRY(parse_hnsw(body, top, &config.hnsw, error));
     TRY(oct_quantization_parse(body, "", (oct_str){ NULL, 0 }, &config.quantization, error));
+    TRY(parse_payload(body, &top, &config, error));
     const oct_json *wal;
     TRY(object_member(body, &top, "wal_config", &wal, error));
     if (wal)

@@ -32,8 +32,8 @@ static const word_list query_encodings = { query_words, NULL, 4,
                                            "`default`, `binary`, `scalar4bits`, `scalar8bits`" };
 static const char *const bits_words[] = { "bits1", "bits1_5", "bits2", "bits4" };
 static const word_list turbo_bits = { bits_words, NULL, 4, "`bits1`, `bits1_5`, `bits2`, `bits4`" };
-static const char *const memory_words[] = { "cold", "cached", "pinned" };
-static const word_list memories = { memory_words, NULL, 3, "`cold`, `cached`, `pinned`" };
+const char *const oct_placement_words[OCT_PLACEMENT_PINNED + 1] = { "cold", "cached", "pinned" };
+static const word_list memories = { oct_placement_words, NULL, 3, "`cold`, `cached`, `pinned`" };
 
 static const char *const kind_names[OCT_QUANTIZATION_COUNT] = { "", "scalar", "product", "binary",
                                                                 "turbo" };

@@ -14,11 +14,11 @@ typedef struct oct_config_setting {
     size_t at;              /* offset of the uint64_t member in its struct */
     uint64_t min, max;      /* accepted */
     uint64_t default_value; /* OCT_UNSET when it has none */
-    bool boolean;           /* written and read as true/false */
-    bool null_when_unset;   /* GET shows null; otherwise it is left out */
+    enum { OCT_SETTING_NUMBER, OCT_SETTING_BOOLEAN, OCT_SETTING_PLACEMENT } form;
+    bool null_when_unset; /* GET shows null; otherwise it is left out */
 } oct_config_setting;
 
-enum { OCT_HNSW_SETTINGS = 6, OCT_OPTIMIZER_SETTINGS = 7, OCT_COLLECTION_SETTINGS = 7 };
+enum { OCT_HNSW_SETTINGS = 7, OCT_OPTIMIZER_SETTINGS = 7, OCT_COLLECTION_SETTINGS = 7 };
 
 /* Members of oct_hnsw_config / oct_optimizers_config (all but deleted_threshold). */
 extern const oct_config_setting oct_hnsw_settings[OCT_HNSW_SETTINGS];
@@ -35,6 +35,9 @@ OCT_MUST_CHECK oct_status oct_quantization_parse(const oct_json *owner, const ch
 /* As it was given; the kind is not NONE. */
 void oct_quantization_write(oct_json_writer *writer, const oct_quantization_config *config);
 bool oct_quantization_equal(const oct_quantization_config *a, const oct_quantization_config *b);
+
+/* "cold", "cached", "pinned". */
+extern const char *const oct_placement_words[OCT_PLACEMENT_PINNED + 1];
 
 #define OCT_DELETED_THRESHOLD_DEFAULT 0.2
 

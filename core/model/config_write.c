@@ -17,7 +17,9 @@ static void write_setting(oct_json_writer *writer, const oct_config_setting *set
     oct_json_key(writer, oct_str_of(setting->name));
     if (value == OCT_UNSET)
         oct_json_write_null(writer);
-    else if (setting->boolean)
+    else if (setting->form == OCT_SETTING_PLACEMENT)
+        oct_json_write_str(writer, oct_str_of(oct_placement_words[value]));
+    else if (setting->form == OCT_SETTING_BOOLEAN)
         oct_json_write_bool(writer, value != 0);
     else
         oct_json_write_uint(writer, value);
@@ -52,6 +54,13 @@ static void write_datatype(oct_json_writer *writer, oct_datatype datatype)
     oct_json_write_str(writer, oct_str_of(oct_datatype_name(datatype)));
 }
 
+static void write_memory(oct_json_writer *writer, uint64_t memory)
+{
+    if (memory == OCT_UNSET) return;
+    oct_json_key(writer, OCT_STR("memory"));
+    oct_json_write_str(writer, oct_str_of(oct_placement_words[memory]));
+}
+
 static void write_vector(oct_json_writer *writer, const oct_vector_params *vector)
 {
     oct_json_begin_object(writer);
@@ -68,6 +77,7 @@ static void write_vector(oct_json_writer *writer, const oct_vector_params *vecto
         oct_json_key(writer, OCT_STR("on_disk"));
         oct_json_write_bool(writer, vector->on_disk != 0);
     }
+    write_memory(writer, vector->memory);
     if (vector->has_datatype) write_datatype(writer, vector->datatype);
     if (vector->kind == OCT_VECTOR_MULTI) {
         oct_json_key(writer, OCT_STR("multivector_config"));
@@ -108,6 +118,7 @@ static void write_sparse_index(oct_json_writer *writer, const oct_sparse_params 
         oct_json_key(writer, OCT_STR("on_disk"));
         oct_json_write_bool(writer, sparse->on_disk != 0);
     }
+    write_memory(writer, sparse->memory);
     if (sparse->datatype != OCT_UNSET) write_datatype(writer, (oct_datatype)sparse->datatype);
     oct_json_end_object(writer);
 }
@@ -166,6 +177,15 @@ static void write_metadata(oct_json_writer *writer, const oct_collection_config 
     oct_json_write_raw(writer, config->metadata);
 }
 
+static void write_payload(oct_json_writer *writer, const oct_collection_config *config)
+{
+    if (config->payload_memory == OCT_UNSET) return;
+    oct_json_key(writer, OCT_STR("payload"));
+    oct_json_begin_object(writer);
+    write_memory(writer, config->payload_memory);
+    oct_json_end_object(writer);
+}
+
 void oct_config_write(oct_json_writer *writer, const oct_collection_config *config)
 {
     oct_hnsw_config hnsw = { 0 };
@@ -181,6 +201,7 @@ void oct_config_write(oct_json_writer *writer, const oct_collection_config *conf
     write_vectors(writer, config);
     write_settings(writer, oct_collection_settings + OCT_WAL_SETTINGS,
                    OCT_COLLECTION_SETTINGS - OCT_WAL_SETTINGS, config, false);
+    write_payload(writer, config);
     write_sparse_vectors(writer, config);
     oct_json_end_object(writer);
     write_hnsw(writer, &hnsw);
@@ -202,6 +223,7 @@ void oct_config_store(oct_json_writer *writer, const oct_collection_config *conf
     write_vectors(writer, config);
     write_settings(writer, oct_collection_settings + OCT_WAL_SETTINGS,
                    OCT_COLLECTION_SETTINGS - OCT_WAL_SETTINGS, config, false);
+    write_payload(writer, config);
     write_sparse_vectors(writer, config);
     write_hnsw(writer, &config->hnsw);
     oct_json_key(writer, OCT_STR("optimizers_config"));

@@ -18,17 +18,26 @@ export type Payload = Record<string, unknown>;
 export type Distance = 'Cosine' | 'Euclid' | 'Dot' | 'Manhattan';
 export type Datatype = 'float32' | 'float16' | 'uint8';
 
+/** Where a part of a collection is kept while it is open. */
+export type Memory = 'cold' | 'cached' | 'pinned';
+
 export interface VectorParams {
   size: number;
   distance: Distance;
   on_disk?: boolean;
+  memory?: 'cold' | 'cached';
   hnsw_config?: Record<string, unknown>;
   datatype?: Datatype;
   multivector_config?: { comparator: 'max_sim' };
 }
 
 export interface SparseVectorParams {
-  index?: { full_scan_threshold?: number; on_disk?: boolean; datatype?: Datatype };
+  index?: {
+    full_scan_threshold?: number;
+    on_disk?: boolean;
+    memory?: Memory;
+    datatype?: Datatype;
+  };
   modifier?: 'none' | 'idf';
 }
 
@@ -39,6 +48,7 @@ export interface CreateCollection {
   optimizers_config?: Record<string, unknown>;
   wal_config?: Record<string, unknown>;
   on_disk_payload?: boolean;
+  payload?: { memory?: 'cold' | 'cached' };
   metadata?: Record<string, unknown>;
   timeout?: number;
 }

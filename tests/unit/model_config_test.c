@@ -84,16 +84,24 @@ TEST(configs_are_shown_as_qdrant_does)
 
 TEST(given_settings_are_shown)
 {
+    check_shown("{\"vectors\":{\"size\":4,\"distance\":\"Dot\",\"memory\":\"cold\"},"
+                "\"sparse_vectors\":{\"s\":{\"index\":{\"memory\":\"pinned\"}}},"
+                "\"payload\":{\"memory\":\"cached\"}}",
+                "{\"params\":{\"vectors\":{\"size\":4,\"distance\":\"Dot\",\"memory\":\"cold\"},"
+                "\"shard_number\":1,\"replication_factor\":1,\"write_consistency_factor\":1,"
+                "\"on_disk_payload\":true,\"payload\":{\"memory\":\"cached\"},"
+                "\"sparse_vectors\":{\"s\":{\"index\":{\"memory\":\"pinned\"}}}}," SHOWN_HNSW
+                "," SHOWN_OPTIMIZERS "," SHOWN_WAL ",\"quantization_config\":null}");
     check_shown(
         "{\"hnsw_config\":{\"m\":8,\"ef_construct\":4,\"full_scan_threshold\":10,"
-        "\"max_indexing_threads\":3,\"on_disk\":true,\"payload_m\":5},"
+        "\"max_indexing_threads\":3,\"on_disk\":true,\"payload_m\":5,\"memory\":\"cold\"},"
         "\"wal_config\":{\"wal_capacity_mb\":1,\"wal_segments_ahead\":2,\"wal_retain_closed\":3},"
         "\"optimizers_config\":{\"deleted_threshold\":0,\"vacuum_min_vector_number\":100,"
         "\"default_segment_number\":2,\"max_segment_size\":1,\"memmap_threshold\":0,"
         "\"indexing_threshold\":0,\"flush_interval_sec\":9,\"max_optimization_threads\":4}}",
         "{\"params\":{\"vectors\":{}," SHOWN_DEFAULTS
         ",\"hnsw_config\":{\"m\":8,\"ef_construct\":4,\"full_scan_threshold\":10,"
-        "\"max_indexing_threads\":3,\"on_disk\":true,\"payload_m\":5},"
+        "\"max_indexing_threads\":3,\"on_disk\":true,\"memory\":\"cold\",\"payload_m\":5},"
         "\"optimizer_config\":{\"deleted_threshold\":0.0,\"vacuum_min_vector_number\":100,"
         "\"default_segment_number\":2,\"max_segment_size\":1,\"memmap_threshold\":0,"
         "\"indexing_threshold\":0,\"flush_interval_sec\":9,\"max_optimization_threads\":4,"
@@ -478,6 +486,9 @@ TEST(index_schemas_are_strings_or_objects)
     check_schema("a", "{\"lookup\":true,\"is_tenant\":1,\"type\":\"integer\",\"range\":null}", "a",
                  "{\"data_type\":\"integer\",\"params\":{\"type\":\"integer\",\"lookup\":true},"
                  "\"points\":7}");
+    check_schema("a", "{\"memory\":\"cold\",\"type\":\"bool\"}", "a",
+                 "{\"data_type\":\"bool\",\"params\":{\"type\":\"bool\",\"memory\":\"cold\"},"
+                 "\"points\":7}");
     check_schema("a", "{\"type\":\"keyword\",\"is_tenant\":true,\"on_disk\":false}", "a",
                  "{\"data_type\":\"keyword\",\"params\":{\"type\":\"keyword\",\"is_tenant\":true,"
                  "\"on_disk\":false},\"points\":7}");
@@ -557,14 +568,67 @@ TEST(every_lost_allocation_is_nomem)
 static uint64_t payload_m(uint64_t m, uint64_t own, uint64_t common, const char *params)
 {
     oct_vector_params vector = {
-        .size = 4, .hnsw = { OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, own }
+        .size = 4, .hnsw = { OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, own }
     };
     oct_collection_config config = { .vectors = &vector, .vector_count = 1 };
-    config.hnsw = (oct_hnsw_config){ m, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, common };
+    config.hnsw =
+        (oct_hnsw_config){ m, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, common };
     const oct_field_config field = { .key = OCT_STR("k"), .params = oct_str_of(params) };
     CHECK_OR(0, oct_config_has_graph(&config, 0) ==
                     (m > 0 || (own != OCT_UNSET ? own > 0 : common != OCT_UNSET && common > 0)));
     return oct_config_payload_m(&config, 0, &field);
+}
+
+/* Where rows, codes, graph and payloads of a body with one vector lie, as digits. */
+static unsigned placements(const char *body)
+{
+    oct_arena arena;
+    oct_collection_config config;
+    unsigned out = 9999;
+    oct_arena_init(&arena, &model_malloc, 0);
+    if (parses(&arena, body, &config))
+        out = (unsigned)oct_config_rows_placement(&config, 0) * 1000 +
+              (unsigned)oct_config_codes_placement(&config, 0) * 100 +
+              (unsigned)oct_config_graph_placement(&config, 0) * 10 +
+              (unsigned)oct_config_payload_placement(&config);
+    oct_arena_reset(&arena);
+    return out;
+}
+
+TEST(where_parts_are_kept)
+{
+#define PLACED(rest) "{\"vectors\":{\"size\":4,\"distance\":\"Dot\"" rest "}"
+#define CODES(rest)  ",\"quantization_config\":{\"scalar\":{\"type\":\"int8\"" rest "}}"
+    CHECK_EQ_U64(placements(PLACED("}")), 1110);
+    CHECK_EQ_U64(placements(PLACED(",\"on_disk\":true}")), 10);
+    CHECK_EQ_U64(placements(PLACED(",\"on_disk\":true,\"memory\":\"cached\"}")), 1110);
+    CHECK_EQ_U64(placements(PLACED(",\"on_disk\":false,\"memory\":\"cold\"}")), 10);
+    CHECK_EQ_U64(placements(PLACED(",\"memory\":\"cold\"}" CODES(",\"always_ram\":true"))), 210);
+    CHECK_EQ_U64(placements(PLACED(",\"memory\":\"cold\"}" CODES(",\"always_ram\":false"))), 10);
+    CHECK_EQ_U64(placements(PLACED("}" CODES(",\"always_ram\":true,\"memory\":\"cold\""))), 1010);
+    CHECK_EQ_U64(placements(PLACED("},\"hnsw_config\":{\"on_disk\":true}")), 1100);
+    CHECK_EQ_U64(placements(PLACED("},\"hnsw_config\":{\"on_disk\":true,\"memory\":\"pinned\"}")),
+                 1120);
+    CHECK_EQ_U64(placements(PLACED(",\"hnsw_config\":{\"memory\":\"cold\"}}")), 1100);
+    CHECK_EQ_U64(placements(PLACED("},\"on_disk_payload\":false")), 1111);
+    CHECK_EQ_U64(
+        placements(PLACED("},\"on_disk_payload\":false,\"payload\":{\"memory\":\"cold\"}")), 1110);
+    check_refused(PLACED(",\"memory\":\"warm\"}"), OCT_BAD_INPUT,
+                  FORMAT "vectors.memory: expected one of `cold`, `cached`, `pinned`");
+    check_refused(PLACED(",\"memory\":\"pinned\"}"), OCT_VALIDATION,
+                  "Validation error in JSON body: [vectors.memory: `pinned` memory placement is "
+                  "not supported for dense vector storage]");
+    check_refused("{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Dot\",\"memory\":\"pinned\"}}}",
+                  OCT_VALIDATION,
+                  "Validation error in JSON body: [vectors.?.memory: `pinned` memory placement is "
+                  "not supported for dense vector storage]");
+    check_refused("{\"payload\":{\"memory\":\"pinned\"}}", OCT_VALIDATION,
+                  "Validation error in JSON body: [payload.memory: `pinned` memory placement is "
+                  "not supported for payload storage]");
+    check_refused("{\"hnsw_config\":{\"memory\":1}}", OCT_BAD_INPUT,
+                  FORMAT "hnsw_config.memory: expected one of `cold`, `cached`, `pinned`");
+#undef PLACED
+#undef CODES
 }
 
 TEST(which_indexes_get_links_within_blocks)
@@ -592,5 +656,5 @@ TEST_MAIN(configs_are_shown_as_qdrant_does, given_settings_are_shown,
           values_out_of_range_are_validation_errors, wrong_types_are_format_errors,
           what_is_missing_is_said, forms_of_vectors, vector_names_are_checked,
           the_number_of_vectors_is_limited, index_schemas_are_strings_or_objects,
-          other_schemas_are_refused, every_lost_allocation_is_nomem,
+          other_schemas_are_refused, every_lost_allocation_is_nomem, where_parts_are_kept,
           which_indexes_get_links_within_blocks)

@@ -137,6 +137,7 @@ typedef struct oct_hnsw_config {   /* each OCT_UNSET when not given */
     uint64_t full_scan_threshold;  /* KiB of vectors below which no graph is used. Default 10000 */
     uint64_t max_indexing_threads; /* default 0 = all */
     uint64_t on_disk;              /* 0, 1 */
+    uint64_t memory;               /* oct_placement */
     uint64_t payload_m;
 } oct_hnsw_config;
 
@@ -169,10 +170,11 @@ typedef enum oct_turbo_bits {
     OCT_TURBO_BITS4
 } oct_turbo_bits;
 
+/* Where a part of a collection is kept while it is open. */
 typedef enum oct_placement {
-    OCT_PLACEMENT_COLD,
-    OCT_PLACEMENT_CACHED,
-    OCT_PLACEMENT_PINNED
+    OCT_PLACEMENT_COLD,   /* in its file, read when it is needed */
+    OCT_PLACEMENT_CACHED, /* mapped where the storage can, else in memory */
+    OCT_PLACEMENT_PINNED  /* in memory of its own */
 } oct_placement;
 
 /* How small codes of a vector are made. What was not given, or does not belong to the kind, is
@@ -204,6 +206,7 @@ typedef struct oct_sparse_params {
     bool idf;                     /* modifier: weigh the query's dimensions by their rarity */
     uint64_t full_scan_threshold; /* OCT_UNSET when not given, as the rest */
     uint64_t on_disk;             /* 0, 1 */
+    uint64_t memory;              /* oct_placement */
     uint64_t datatype;            /* oct_datatype */
 } oct_sparse_params;
 
@@ -212,6 +215,7 @@ typedef struct oct_vector_params {
     uint32_t size;        /* dimensions of a row; sparse: 0 */
     oct_metric metric;    /* sparse: Dot */
     uint64_t on_disk;     /* 0, 1, OCT_UNSET */
+    uint64_t memory;      /* oct_placement but PINNED, OCT_UNSET */
     oct_hnsw_config hnsw; /* overrides of the collection's */
     oct_vector_kind kind;
     oct_datatype datatype;
@@ -256,7 +260,8 @@ typedef struct oct_collection_config {
     uint64_t wal_capacity_mb, wal_segments_ahead, wal_retain_closed;
     uint64_t shard_number, replication_factor, write_consistency_factor; /* echoed; one node */
     uint64_t on_disk_payload;                                            /* default 1 */
-    oct_str metadata;                                                    /* JSON object or "" */
+    uint64_t payload_memory; /* oct_placement but PINNED, OCT_UNSET */
+    oct_str metadata;        /* JSON object or "" */
 } oct_collection_config;
 
 #endif
