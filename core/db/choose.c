@@ -76,41 +76,51 @@ bool oct_should_rotate(const oct_collection *collection, const oct_view *view)
 
 /* ---- merges -------------------------------------------------------------------------- */
 
-/* KiB of the largest vector of `points` points. */
-static uint64_t vectors_kib(const oct_collection_config *config, uint64_t points)
+/* Rows of vector v: a multivector has several for each living point, as many as for dead ones. */
+static double rows_of(const oct_view *view, const oct_merge_choice *chosen, uint32_t v)
 {
-    uint64_t size = 0;
-    for (uint32_t v = 0; v < config->vector_count; v++)
-        if (oct_config_has_graph(config, v) || oct_config_quantization(config, v))
-            size = MAX(size, config->vectors[v].size);
-    return points * size * sizeof(float) / 1024;
+    double rows = 0, points = 0;
+    for (uint32_t i = 0; i < chosen->count; i++) {
+        const oct_sealed *sealed = view->entries[chosen->entries[i]].sealed;
+        bool multi = sealed->vectors[v].params.kind == OCT_VECTOR_MULTI;
+        rows += multi ? (double)sealed->vectors[v].ends[sealed->count - 1] : sealed->count;
+        points += sealed->count;
+    }
+    return points > 0 ? rows / points * (double)chosen->alive : 0;
 }
 
-bool oct_wants_graphs(const oct_collection_config *config, uint64_t points)
+bool oct_wants_graphs(const oct_collection_config *config, const oct_view *view,
+                      const oct_merge_choice *chosen)
 {
     uint64_t threshold = oct_config_optimizers(config).indexing_threshold;
-    return threshold > 0 && vectors_kib(config, points) >= threshold;
+    double numbers = 0; /* of the largest vector */
+    for (uint32_t v = 0; v < config->vector_count; v++)
+        if (oct_config_has_graph(config, v) || oct_config_quantization(config, v))
+            numbers = MAX(numbers, rows_of(view, chosen, v) * config->vectors[v].size);
+    return threshold > 0 && numbers * sizeof(float) / 1024 >= (double)threshold;
 }
 
-static bool lacks_graph(const oct_collection_config *config, const oct_view_entry *entry,
-                        uint32_t alive)
+static bool lacks_graph(const oct_collection_config *config, const oct_view *view,
+                        const oct_merge_choice *one)
 {
-    if (!oct_wants_graphs(config, alive)) return false;
+    const oct_sealed *sealed = view->entries[one->entries[0]].sealed;
+    if (!oct_wants_graphs(config, view, one)) return false;
     for (uint32_t v = 0; v < config->vector_count; v++)
-        if (oct_config_has_graph(config, v) && !entry->sealed->vectors[v].graph) return true;
+        if (oct_config_has_graph(config, v) && !sealed->vectors[v].graph) return true;
     return false;
 }
 
 /* Are its quantized codes others than the config asks for? As Qdrant has it, segments get codes
  * when they get graphs. */
-static bool lacks_codes(const oct_collection_config *config, const oct_view_entry *entry,
-                        uint32_t alive)
+static bool lacks_codes(const oct_collection_config *config, const oct_view *view,
+                        const oct_merge_choice *one)
 {
+    bool deserves = oct_wants_graphs(config, view, one);
     for (uint32_t v = 0; v < config->vector_count; v++) {
         const oct_quantization_config *wanted = oct_config_quantization(config, v);
-        const oct_quant *quant = entry->sealed->vectors[v].quant;
+        const oct_quant *quant = view->entries[one->entries[0]].sealed->vectors[v].quant;
         if (!wanted && quant) return true;
-        if (!wanted || !oct_wants_graphs(config, alive)) continue;
+        if (!wanted || !deserves) continue;
         if (!quant) return true;
         oct_quant_params has = oct_quant_params_get(quant), asked = oct_quant_params_of(wanted);
         if (!oct_quant_params_equal(&has, &asked)) return true;
@@ -178,9 +188,9 @@ oct_merge_choice oct_choose_merge(const oct_collection_config *config, const oct
             list.alive += sizes[i];
         return list;
     }
-    for (uint32_t i = 0; i < list.count; i++)
-        if (lacks_graph(config, &view->entries[list.entries[i]], sizes[i]) ||
-            lacks_codes(config, &view->entries[list.entries[i]], sizes[i]))
-            return only(list.entries[i], sizes[i]);
+    for (uint32_t i = 0; i < list.count; i++) {
+        oct_merge_choice one = only(list.entries[i], sizes[i]);
+        if (lacks_graph(config, view, &one) || lacks_codes(config, view, &one)) return one;
+    }
     return (oct_merge_choice){ .count = 0 };
 }

@@ -354,7 +354,13 @@ static oct_status write_vector(segment_report *report, uint32_t v, oct_reader *m
     oct_inspect_uint(now, "size", params.size);
     oct_inspect_word(now, "distance", oct_metric_name(params.metric));
     if (known) oct_inspect_uint(now, "points", points);
-    if (known && params.kind == OCT_VECTOR_DENSE) {
+    if (params.kind == OCT_VECTOR_MULTI && is_whole(report, OCT_SECTION_ENDS, v)) {
+        uint64_t rows = 0;
+        TRY(count_rows(report, v, &rows, error)); /* again, after check_rows: it passes */
+        flat.count = (uint32_t)MIN(rows, (uint64_t)UINT32_MAX);
+        flat.present = NULL;
+        status = write_quant(report, v, &flat, error);
+    } else if (known && params.kind == OCT_VECTOR_DENSE) {
         status = write_quant(report, v, &flat, error);
         if (status == OCT_OK) status = write_graph(report, v, &flat, error);
     } else if (params.kind == OCT_VECTOR_SPARSE) {

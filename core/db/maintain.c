@@ -67,7 +67,7 @@ static oct_status begin_merge(oct_collection *collection, const oct_view *view,
     }
     task->source_count = chosen.count;
     return begin_build(collection, view, sources, chosen.count,
-                       oct_wants_graphs(collection->config, chosen.alive), task, error);
+                       oct_wants_graphs(collection->config, view, &chosen), task, error);
 }
 
 /* Publish a finished merge, unless a seal has to end first; under merge_mutex. */

@@ -56,6 +56,16 @@ static float score_rows(const oct_flat *flat, const oct_multi_query *query, size
     return sum == sum ? sum : -INFINITY;
 }
 
+oct_status oct_multi_score(const oct_multi *multi, const oct_multi_query *query, uint32_t offset,
+                           float *out, oct_error *error)
+{
+    uint64_t first;
+    uint32_t rows = oct_multi_rows(multi, offset, &first);
+    oct_status status = oct_flat_touch(multi->flat, (size_t)first, rows, error);
+    if (status == OCT_OK) *out = score_rows(multi->flat, query, (size_t)first, rows);
+    return status;
+}
+
 oct_status oct_multi_scan(const oct_multi *multi, const oct_multi_query *query,
                           const oct_flat_limits *limits, oct_topk *best, oct_error *error)
 {
@@ -65,12 +75,11 @@ oct_status oct_multi_scan(const oct_multi *multi, const oct_multi_query *query,
     for (uint32_t i = 0; i < flat->count; i++) {
         if (!oct_flat_has(flat, i)) continue;
         if (limits->allowed && !oct_bits_get(limits->allowed, i)) continue;
-        uint64_t start = i ? multi->ends[i - 1] : 0;
-        uint32_t rows = (uint32_t)(multi->ends[i] - start);
-        TRY(oct_flat_touch(flat, (size_t)start, rows, error));
-        float score = score_rows(flat, query, (size_t)start, rows);
+        uint64_t first;
+        float score;
+        TRY(oct_multi_score(multi, query, i, &score, error));
         (void)oct_topk_push(best, (oct_hit){ score, i }); /* it knows better */
-        distances += (uint64_t)rows * query->rows;
+        distances += (uint64_t)oct_multi_rows(multi, i, &first) * query->rows;
         if (distances < CANCEL_DISTANCES) continue;
         distances = 0;
         if (limits->cancelled && limits->cancelled(limits->cancelled_arg))

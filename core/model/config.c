@@ -135,7 +135,7 @@ const oct_quantization_config *oct_config_quantization(const oct_collection_conf
 {
     ASSERT(index < config->vector_count);
     const oct_quantization_config *own = &config->vectors[index].quantization;
-    if (config->vectors[index].kind != OCT_VECTOR_DENSE) return NULL;
+    if (config->vectors[index].kind == OCT_VECTOR_SPARSE) return NULL;
     if (own->kind != OCT_QUANTIZATION_NONE) return own;
     return config->quantization.kind != OCT_QUANTIZATION_NONE ? &config->quantization : NULL;
 }

@@ -174,8 +174,7 @@ static oct_status scan_rows(const oct_search_job *job, const oct_sealed_vector *
                               &limits, best, error);
 }
 
-/* Are the quantized codes of this field searched? Not for an exact answer. */
-static bool uses_codes(const oct_search_job *job, const oct_sealed_vector *field)
+bool oct_search_uses_codes(const oct_search_job *job, const oct_sealed_vector *field)
 {
     return field->quant && !job->query->exact && !job->query->quantization.ignore;
 }
@@ -184,10 +183,11 @@ static bool uses_codes(const oct_search_job *job, const oct_sealed_vector *field
 static bool searches_codes(const oct_search_job *job, const oct_sealed_vector *field)
 {
     if (!field->graph) return false;
-    return field->quant ? uses_codes(job, field) : oct_hnsw_graph_params(field->graph).codes;
+    return field->quant ? oct_search_uses_codes(job, field)
+                        : oct_hnsw_graph_params(field->graph).codes;
 }
 
-static bool rescores(const oct_search_job *job, const oct_sealed_vector *field)
+bool oct_search_rescores(const oct_search_job *job, const oct_sealed_vector *field)
 {
     const oct_quantization_search *asked = &job->query->quantization;
     if (!field->quant || asked->has_rescore) return asked->rescore;
@@ -195,11 +195,12 @@ static bool rescores(const oct_search_job *job, const oct_sealed_vector *field)
     return oct_quant_rescores(&params);
 }
 
-/* 0: not given, or there are no codes. */
-static float oversampling(const oct_search_job *job, const oct_sealed_vector *field)
+float oct_search_oversampling(const oct_search_job *job, const oct_sealed_vector *field)
 {
     const double most = (double)OCT_LIMIT_MAX;
-    return uses_codes(job, field) ? (float)MIN(job->query->quantization.oversampling, most) : 0.0f;
+    return oct_search_uses_codes(job, field)
+               ? (float)MIN(job->query->quantization.oversampling, most)
+               : 0.0f;
 }
 
 static oct_status scan(oct_search_job *job, const oct_sealed_vector *field,
@@ -207,11 +208,11 @@ static oct_status scan(oct_search_job *job, const oct_sealed_vector *field,
 {
     oct_status status = OCT_OK;
     const uint64_t *bits = selection->bits;
-    if (!uses_codes(job, field)) return scan_rows(job, field, selection, best, error);
+    if (!oct_search_uses_codes(job, field)) return scan_rows(job, field, selection, best, error);
     if (selection->list) TRY(list_to_bits(job, field, selection, &bits, error));
     const oct_quant_request request = { .vector = job->vector.values,
-                                        .rescore = rescores(job, field),
-                                        .oversampling = oversampling(job, field),
+                                        .rescore = oct_search_rescores(job, field),
+                                        .oversampling = oct_search_oversampling(job, field),
                                         .limits = { .allowed = bits } };
     TRY(oct_quant_scan(&field->flat, &request, &job->selecting.work, best, error));
 done:
@@ -228,9 +229,9 @@ static oct_status find_best(oct_search_job *job, uint32_t index, const oct_selec
     oct_hnsw_query query = { .way = OCT_HNSW_SCAN,
                              .vector = job->vector.values,
                              .ef = plan->ef,
-                             .ignore_codes = !uses_codes(job, field),
-                             .rescore = rescores(job, field),
-                             .oversampling = oversampling(job, field),
+                             .ignore_codes = !oct_search_uses_codes(job, field),
+                             .rescore = oct_search_rescores(job, field),
+                             .oversampling = oct_search_oversampling(job, field),
                              .allowed = selection->bits,
                              .listed = selection->list,
                              .allowed_count = selection->count };
@@ -268,7 +269,7 @@ static oct_status search_sealed(oct_search_job *job, uint32_t index, const oct_s
     bool excluding = job->has_excluded && job->excluded.entry == index;
     uint32_t wanted = MIN(job->rank.limit + (excluding ? 1 : 0), selection->count);
     const oct_hnsw *graph = field->graph;
-    double by_code = MAX((double)wanted, (double)oversampling(job, field) * wanted);
+    double by_code = MAX((double)wanted, (double)oct_search_oversampling(job, field) * wanted);
     bool linked = false;
     bool may_walk = graph && job->selecting.program && !job->query->exact &&
                     !oct_plan_is_small(job->reading->config, job->v, selection->count);

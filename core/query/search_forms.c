@@ -2,7 +2,8 @@
  *
  * search_forms.c - the nearest points by multivectors and by sparse vectors.
  *
- * Multivectors are always compared one by one (index/multi.h says why). Sparse vectors are found
+ * Multivectors are always compared one by one, by codes where there are any (index/multi.h says
+ * why). Sparse vectors are found
  * through the inverted index of a sealed segment, or one by one where a filter leaves few points,
  * or where there is no index: in memory segments. All ways to a similarity give the same bits.
  *
@@ -172,9 +173,13 @@ oct_status oct_search_sealed_form(oct_search_job *job, uint32_t index,
     const oct_sealed_vector *field = &entry->sealed->vectors[job->v];
     if (oct_search_params(job)->kind == OCT_VECTOR_MULTI) {
         const oct_multi multi = { .flat = &field->flat, .ends = field->ends };
-        const oct_multi_query query = multi_query(job);
-        const oct_flat_limits limits = { .allowed = selection->bits };
-        return oct_multi_scan(&multi, &query, &limits, best, error);
+        const oct_multi_request request = { .query = multi_query(job),
+                                            .rescore = oct_search_rescores(job, field),
+                                            .oversampling = oct_search_oversampling(job, field),
+                                            .limits = { .allowed = selection->bits } };
+        if (oct_search_uses_codes(job, field))
+            return oct_multi_scan_codes(&multi, &request, &job->selecting.work, best, error);
+        return oct_multi_scan(&multi, &request.query, &request.limits, best, error);
     }
     uint64_t postings = oct_sparse_postings(&field->sparse, &job->probe);
     if (postings == 0) return OCT_OK;

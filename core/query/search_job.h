@@ -46,6 +46,13 @@ static inline bool oct_search_excludes(const oct_search_job *job, uint32_t entry
 /* Offer a point to the ranking, unless the threshold is not beaten. */
 void oct_search_offer(oct_search_job *job, float score, oct_location at);
 
+/* Are the quantized codes of this field searched? Not for an exact answer. */
+bool oct_search_uses_codes(const oct_search_job *job, const oct_sealed_vector *field);
+/* Are the best by code scored again on the originals? */
+bool oct_search_rescores(const oct_search_job *job, const oct_sealed_vector *field);
+/* 0: not given, or there are no codes. */
+float oct_search_oversampling(const oct_search_job *job, const oct_sealed_vector *field);
+
 /* ---- search_forms.c: multivectors and sparse vectors --------------------------------- */
 
 /* Finish preparing the query, once its form is known. NOMEM, LIMIT, CORRUPT. */

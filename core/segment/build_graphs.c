@@ -19,7 +19,8 @@ enum {
 
 static size_t rows_bytes(const oct_build *build, uint32_t v)
 {
-    return (size_t)build->count * build->request.config->vectors[v].size * sizeof(float);
+    size_t numbers = (size_t)build->row_count * build->request.config->vectors[v].size;
+    return MAX(numbers, (size_t)1) * sizeof(float); /* multivectors may all be absent */
 }
 
 static size_t present_bytes(const oct_build *build)
@@ -39,13 +40,29 @@ void oct_build_free_graph(oct_build *build, uint32_t v)
     build->row_present = NULL;
 }
 
+/* Rows of all points: of a multivector those there are, else one each, absent ones included. */
+static uint64_t count_rows(const oct_build *build, uint32_t v)
+{
+    uint64_t rows = 0;
+    if (build->request.config->vectors[v].kind != OCT_VECTOR_MULTI) return build->count;
+    for (uint32_t i = 0; i < build->count; i++)
+        rows += oct_build_rows_of(build, i, v);
+    return rows;
+}
+
 oct_status oct_build_begin_rows(oct_build *build, uint32_t v, oct_error *error)
 {
-    size_t bytes = 0;
-    if (!oct_size_multiply(build->count, build->request.config->vectors[v].size * sizeof(float),
+    uint64_t rows = count_rows(build, v);
+    size_t bytes;
+    if (rows > UINT32_MAX)
+        return oct_fail(error, OCT_LIMIT, "%s: %" PRIu64 " rows are too many for codes",
+                        build->request.directory, rows);
+    build->row_count = (uint32_t)rows;
+    build->rows_gathered = 0;
+    if (!oct_size_multiply(build->row_count, build->request.config->vectors[v].size * sizeof(float),
                            &bytes))
         return oct_fail_nomem(error, "the rows of a graph");
-    build->rows = oct_new(build->alloc, bytes);
+    build->rows = oct_new(build->alloc, rows_bytes(build, v));
     build->row_present = oct_new_zeroed(build->alloc, present_bytes(build));
     if (!build->rows || !build->row_present) return oct_fail_nomem(error, "the rows of a graph");
     for (uint32_t i = 0; i < build->count; i++)
@@ -69,14 +86,14 @@ static const oct_hnsw_reuse *choose_reuse(const oct_build *build, uint32_t v, ui
     return most ? reuse : NULL;
 }
 
-/* The rows that were gathered. */
+/* The rows that were gathered. Those of multivectors are points of this flat. */
 static oct_flat gathered(const oct_build *build, uint32_t v)
 {
     const oct_vector_params *params = &build->request.config->vectors[v];
     return (oct_flat){ .kernels = build->request.kernels,
                        .rows = build->rows,
-                       .present = build->row_present,
-                       .count = build->count,
+                       .present = params->kind == OCT_VECTOR_MULTI ? NULL : build->row_present,
+                       .count = build->row_count,
                        .dim = params->size,
                        .metric = params->metric };
 }

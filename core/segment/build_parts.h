@@ -36,7 +36,8 @@ struct oct_build {
     oct_field_builder **fields; /* [schema->count] */
     oct_arena scratch;          /* one parsed payload */
     oct_arena decoded;          /* one decoded vector */
-    float *rows;                /* of the vector whose graph is built */
+    float *rows;                /* of the vector whose graph or codes are built */
+    uint32_t row_count, rows_gathered;
     uint64_t *row_present;
     oct_hnsw_builder *graph_builder;
     oct_segment_links links;
@@ -51,6 +52,8 @@ struct oct_build {
 
 /* Does a point have a row of dense vector or multivector v? */
 bool oct_build_has_row(const oct_build *build, uint32_t point, uint32_t v);
+/* How many rows a point's multivector v has. */
+uint32_t oct_build_rows_of(const oct_build *build, uint32_t point, uint32_t v);
 
 /* What a stage does per point. Those of vectors take the vector from the current stage. */
 oct_status oct_build_emit_low(oct_build *build, uint32_t point, oct_error *error);
@@ -74,7 +77,7 @@ oct_status oct_build_write_sparse(oct_build *build, oct_error *error);
 
 /* ---- graphs, links, codes (build_graphs.c) ------------------------------------------------- */
 
-/* Memory for the rows of vector v side by side. NOMEM. */
+/* Memory for the rows of vector v side by side. NOMEM; LIMIT when there are 2^32 or more. */
 oct_status oct_build_begin_rows(oct_build *build, uint32_t v, oct_error *error);
 /* Work on the section from the rows gathered; *done when it is written. */
 oct_status oct_build_step_graph(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,

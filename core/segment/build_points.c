@@ -48,6 +48,19 @@ bool oct_build_has_row(const oct_build *build, uint32_t point, uint32_t v)
     return (oct_memory_slot(source->memory, it->offset)->present >> v) & 1;
 }
 
+uint32_t oct_build_rows_of(const oct_build *build, uint32_t point, uint32_t v)
+{
+    const build_item *it = &build->items[point];
+    const oct_view_entry *source = &build->sources[it->source];
+    if (source->sealed) {
+        const uint64_t *ends = source->sealed->vectors[v].ends;
+        return (uint32_t)(ends[it->offset] - (it->offset ? ends[it->offset - 1] : 0));
+    }
+    const float *at =
+        oct_memory_vector(source->memory, oct_memory_slot(source->memory, it->offset), v);
+    return at ? oct_layout_vector(&build->request.config->vectors[v], at).rows : 0;
+}
+
 /* ---- per-point stages ---------------------------------------------------------------- */
 
 static oct_status emit_u64(oct_build *build, uint64_t value, oct_error *error)
@@ -184,22 +197,25 @@ oct_status oct_build_gather_sparse(oct_build *build, uint32_t point, oct_error *
     return status;
 }
 
-/* Copy a row beside the others for the graph, as a query of it would be prepared: a graph needs
- * similarities that are made of floats alone. */
+/* Copy a point's rows beside the others for the graph, as a query of it would be prepared: a graph
+ * needs similarities that are made of floats alone. */
 oct_status oct_build_gather_row(oct_build *build, uint32_t point, oct_error *error)
 {
     uint32_t v = build->stages[build->at_stage].index;
     const oct_vector_params *params = &build->request.config->vectors[v];
-    size_t size = params->size;
     oct_named_vector vector;
     oct_status status = vector_of(build, point, v, &vector, error);
     if (status != OCT_OK) return status;
-    float *target = build->rows + (size_t)point * size;
+    uint32_t rows = params->kind == OCT_VECTOR_MULTI ? vector.rows : 1;
+    size_t numbers = (size_t)rows * params->size;
+    float *target = build->rows + (size_t)build->rows_gathered * params->size;
+    ASSERT(rows <= build->row_count - build->rows_gathered);
+    build->rows_gathered += rows;
     if (vector.values)
-        memcpy(target, vector.values, size * sizeof(float));
+        memcpy(target, vector.values, numbers * sizeof(float));
     else
-        memset(target, 0, size * sizeof(float));
-    oct_metric_prepare_query(build->request.kernels, params, target, size);
+        memset(target, 0, numbers * sizeof(float));
+    oct_metric_prepare_query(build->request.kernels, params, target, numbers);
     return OCT_OK;
 }
 

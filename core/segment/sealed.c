@@ -16,7 +16,8 @@
  *       the dimensions of point i, strictly ascending, and then its values. SPARSE(v): the index
  *       over them, see index/sparse.c.
  * PRESENT(v): one bit per point in whole u64 words, unused bits zero.
- * GRAPH(v): see index/hnsw.c. QUANT(v): see index/quant_codes.h; with it, GRAPH(v) has no codes of
+ * GRAPH(v): see index/hnsw.c. QUANT(v): see index/quant_codes.h, with one code for each point, or
+ *       for each row of multivectors; with it, GRAPH(v) has no codes of
  *       its own. LINKS(v), only beside GRAPH(v): see index/hnsw_links.c. FIELD(f): see
  *       index/field.c.
  *
@@ -341,13 +342,33 @@ done:
     return status;
 }
 
+/* A multivector has a code for every row. */
+static oct_status load_quant(oct_sealed *segment, uint32_t v, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_sealed_vector *vector = &segment->vectors[v];
+    oct_flat rows = vector->flat;
+    const void *at = NULL;
+    size_t bytes = 0;
+    if (!oct_container_has(segment->container, OCT_SECTION_QUANT, v)) return OCT_OK;
+    if (vector->params.kind == OCT_VECTOR_MULTI) {
+        uint64_t count = rows.count ? vector->ends[rows.count - 1] : 0;
+        if (count > UINT32_MAX) return corrupt(segment, "codes of too many rows", error);
+        rows.count = (uint32_t)count;
+        rows.present = NULL;
+    }
+    TRY(oct_container_load(segment->container, OCT_SECTION_QUANT, v, &at, &bytes, error));
+    TRY(oct_quant_open(segment->host->alloc, &rows, at, bytes, &vector->quant, error));
+    vector->flat.quant = vector->quant;
+done:
+    return status;
+}
+
 static oct_status load_vector(oct_sealed *segment, const oct_sealed_open_request *request,
                               uint32_t v, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_sealed_vector *vector = &segment->vectors[v];
-    const void *at = NULL;
-    size_t bytes = 0;
     vector->flat = (oct_flat){ .kernels = request->kernels,
                                .count = segment->count,
                                .dim = vector->params.size,
@@ -358,13 +379,7 @@ static oct_status load_vector(oct_sealed *segment, const oct_sealed_open_request
     TRY(load_present(segment, v, error));
     if (vector->params.kind == OCT_VECTOR_SPARSE) return load_sparse(segment, v, error);
     TRY(load_rows(segment, v, error));
-    if (oct_container_has(segment->container, OCT_SECTION_QUANT, v)) {
-        if (vector->params.kind != OCT_VECTOR_DENSE)
-            return corrupt(segment, "codes of multivectors", error);
-        TRY(oct_container_load(segment->container, OCT_SECTION_QUANT, v, &at, &bytes, error));
-        TRY(oct_quant_open(segment->host->alloc, &vector->flat, at, bytes, &vector->quant, error));
-        vector->flat.quant = vector->quant;
-    }
+    TRY(load_quant(segment, v, error));
     TRY(load_graph(segment, request->config, v, error));
 done:
     return status;

@@ -97,6 +97,7 @@ static void make_files(void)
         "\"e\":{\"size\":8,\"distance\":\"Dot\","
         "\"quantization_config\":{\"product\":{\"compression\":\"x8\"}}},"
         "\"m\":{\"size\":2,\"distance\":\"Dot\","
+        "\"quantization_config\":{\"scalar\":{\"type\":\"int8\"}},"
         "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
         "\"sparse_vectors\":{\"s\":{\"modifier\":\"idf\"}},\"hnsw_config\":{\"m\":4,"
         "\"payload_m\":3,\"full_scan_threshold\":10},"
@@ -165,6 +166,9 @@ static void ask_all(oct_db *db)
         "{\"query\":7,\"using\":\"s\",\"limit\":300,\"params\":{\"exact\":true},"
         "\"filter\":{\"must\":{\"key\":\"n\",\"range\":{\"gt\":7}}}}",
         "{\"query\":[[1,2],[3,-1]],\"using\":\"m\",\"limit\":9}",
+        "{\"query\":[[1,2],[3,-1]],\"using\":\"m\",\"limit\":9,\"params\":{\"quantization\":"
+        "{\"rescore\":true}}}",
+        "{\"query\":[[1,2]],\"using\":\"m\",\"limit\":9,\"params\":{\"exact\":true}}",
         "{\"query\":7,\"using\":\"a\",\"filter\":{\"must\":{\"key\":\"n\",\"range\":{\"gt\":3}}}}",
         "{\"query\":12,\"using\":\"a\",\"limit\":3,\"params\":{\"hnsw_ef\":4},"
         "\"filter\":{\"must\":{\"key\":\"b\",\"match\":{\"value\":true}}}}",

@@ -5,7 +5,8 @@
  * however the points are spread over segments.
  * Method: random writes over storage in memory beside an array, with small segments, maintenance in
  * small steps and reopenings in between. Scores are compared as bits. Values are small whole
- * numbers half of the time, which makes ties common, and any floats the other half. */
+ * numbers half of the time, which makes ties common, and any floats the other half. Multivectors
+ * are quantized, each in a way of its own; a search that rescores all of them is exact, too. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,15 +44,17 @@ static const oct_vector_params fields[FIELDS] = {
     { { "t", 1 }, .metric = OCT_METRIC_DOT, .kind = OCT_VECTOR_SPARSE },
 };
 
-#define MULTI ",\"multivector_config\":{\"comparator\":\"max_sim\"}},"
+#define MULTI ",\"multivector_config\":{\"comparator\":\"max_sim\"},\"quantization_config\":"
 static const char config_text[] =
     "{\"vectors\":{"
     "\"b\":{\"size\":5,\"distance\":\"Cosine\",\"datatype\":\"uint8\"},"
     "\"h\":{\"size\":5,\"distance\":\"Cosine\",\"datatype\":\"float16\"},"
     "\"m\":{\"size\":5,\"distance\":\"Cosine\",\"datatype\":\"uint8\"" MULTI
-    "\"n\":{\"size\":5,\"distance\":\"Euclid\",\"datatype\":\"float16\"" MULTI
-    "\"c\":{\"size\":5,\"distance\":\"Cosine\"" MULTI "\"d\":{\"size\":5,\"distance\":\"Dot\"" MULTI
-    "\"e\":{\"size\":5,\"distance\":\"Euclid\"" MULTI
+    "{\"turbo\":{\"bits\":\"bits1_5\"}}},"
+    "\"n\":{\"size\":5,\"distance\":\"Euclid\",\"datatype\":\"float16\"" MULTI "{\"turbo\":{}}},"
+    "\"c\":{\"size\":5,\"distance\":\"Cosine\"" MULTI "{\"scalar\":{\"type\":\"int8\"}}},"
+    "\"d\":{\"size\":5,\"distance\":\"Dot\"" MULTI "{\"binary\":{\"encoding\":\"two_bits\"}}},"
+    "\"e\":{\"size\":5,\"distance\":\"Euclid\"" MULTI "{\"product\":{\"compression\":\"x4\"}}},"
     "\"p\":{\"size\":5,\"distance\":\"Manhattan\"}},"
     "\"sparse_vectors\":{\"s\":{},\"t\":{\"modifier\":\"idf\"}},"
     "\"optimizers_config\":{\"indexing_threshold\":1,\"vacuum_min_vector_number\":100,"
@@ -371,6 +374,11 @@ static void compare_query(uint32_t field)
     }
     query.offset = test_random_below(3);
     uint32_t skipped = MIN(count, (uint32_t)query.offset);
+    if (fields[field].kind == OCT_VECTOR_MULTI && test_random_below(2)) {
+        query.exact = false;
+        query.quantization =
+            (oct_quantization_search){ .has_rescore = true, .rescore = true, .oversampling = IDS };
+    }
     oct_found found;
     CHECK(oct_collection_query(collection, &arena, &query, &found, &error) == OCT_OK);
     if (!same_ranking(field, &found, wanted + skipped, MIN(count - skipped, (uint32_t)query.limit)))

@@ -301,7 +301,7 @@ static void create_collection(model_collection *after, model_change *change, uin
         "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Dot\"%s},"
         "\"b\":{\"size\":3,\"distance\":\"Euclid\"%s},"
         "\"m\":{\"size\":8,\"distance\":\"Dot\",\"datatype\":\"float16\","
-        "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
+        "\"multivector_config\":{\"comparator\":\"max_sim\"}%s}},"
         "\"sparse_vectors\":{\"s\":{}},"
         "\"hnsw_config\":{\"m\":4,\"ef_construct\":8,\"full_scan_threshold\":10,"
         "\"payload_m\":%u},\"optimizers_config\":{\"indexing_threshold\":%u,"
@@ -309,7 +309,7 @@ static void create_collection(model_collection *after, model_change *change, uin
         number ? ",\"quantization_config\":{\"turbo\":{\"bits\":\"bits2\"}}"
                : ",\"quantization_config\":{\"scalar\":{\"type\":\"int8\"}}",
         number ? "" : ",\"quantization_config\":{\"binary\":{\"encoding\":\"two_bits\"}}",
-        number ? 0 : 3, number ? 4 : 1);
+        number ? "" : ",\"quantization_config\":{\"turbo\":{}}", number ? 0 : 3, number ? 4 : 1);
     if (after->exists) change->expected = OCT_CONFLICT;
     after->exists = true;
 }

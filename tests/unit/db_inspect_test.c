@@ -92,7 +92,7 @@ static bool call(oct_db *db, const char *verb, const char *path, const char *bod
     return good;
 }
 
-/* Two named vectors of which one is sparse among the points, an index, a graph, deletions. */
+/* Three named vectors of which two are sparse among the points, an index, a graph, deletions. */
 static bool make_database(const oct_host *host)
 {
     oct_db *db = NULL;
@@ -103,15 +103,18 @@ static bool make_database(const oct_host *host)
     good = call(db, "PUT", "/collections/c",
                 "{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Dot\","
                 "\"quantization_config\":{\"turbo\":{\"bits\":\"bits2\"}}},"
-                "\"b\":{\"size\":2,\"distance\":\"Cosine\"}},"
+                "\"b\":{\"size\":2,\"distance\":\"Cosine\"},"
+                "\"m\":{\"size\":3,\"distance\":\"Dot\",\"multivector_config\":{\"comparator\":"
+                "\"max_sim\"},\"quantization_config\":{\"scalar\":{\"type\":\"int8\"}}}},"
                 "\"optimizers_config\":{\"indexing_threshold\":1}}") &&
            call(db, "PUT", "/collections/c/index?wait=true",
                 "{\"field_name\":\"n\",\"field_schema\":\"integer\"}");
     for (int i = 0; good && i < 700; i++) {
         (void)snprintf(body, sizeof body,
                        "{\"points\":[{\"id\":%d,\"payload\":{\"n\":%d},"
-                       "\"vector\":{\"a\":[%d,%d,1,2]%s}}]}",
-                       i, i % 9, i % 31, i % 37, i % 3 ? "" : ",\"b\":[1,2]");
+                       "\"vector\":{\"a\":[%d,%d,1,2]%s%s}}]}",
+                       i, i % 9, i % 31, i % 37, i % 3 ? "" : ",\"b\":[1,2]",
+                       i % 4 ? "" : ",\"m\":[[1,2,3],[3,2,1]]");
         good = call(db, "PUT", "/collections/c/points?wait=true", body);
         if (i % 100 == 99) good = good && oct_maintain(db, 1000, &more, NULL) == OCT_OK;
     }
