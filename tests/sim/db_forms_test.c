@@ -12,10 +12,8 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "db/db.h"
-#include "model/config.h"
 #include "model/point_id.h"
-#include "sim/model.h"
+#include "sim/single.h"
 #include "simd/fmath.h"
 #include "simd/metric.h"
 #include "unit/base_heap.h"
@@ -80,10 +78,8 @@ typedef struct ranked {
 } ranked;
 
 static kept_point points[IDS];
-static sim_world world;
-static oct_collection *collection;
-static oct_arena arena;
-static oct_error error;
+static const oct_kernels *kernels;
+static single it;
 
 /* ---- random vectors ----------------------------------------------------------------------- */
 
@@ -128,24 +124,17 @@ static void prepare(uint32_t field, kept_vector *vector)
 {
     oct_vector_params params = fields[field];
     params.size = DIM;
-    oct_metric_prepare(oct_kernels_select(NULL), &params, vector->values, vector->count);
+    oct_metric_prepare(kernels, &params, vector->values, vector->count);
 }
 
 static void prepare_query(uint32_t field, kept_vector *vector)
 {
     oct_vector_params params = fields[field];
     params.size = DIM;
-    oct_metric_prepare_query(oct_kernels_select(NULL), &params, vector->values, vector->count);
+    oct_metric_prepare_query(kernels, &params, vector->values, vector->count);
 }
 
 /* ---- writes ------------------------------------------------------------------------------- */
-
-static void write(const oct_write *change)
-{
-    oct_write_result result;
-    CHECK(oct_collection_write(collection, &arena, change, &result, &error) == OCT_OK);
-    oct_arena_reset(&arena);
-}
 
 static void upsert(void)
 {
@@ -171,7 +160,8 @@ static void upsert(void)
             vectors[i][batch[i].vector_count++] = named(f, &given[i][f]);
         }
     }
-    write(&(oct_write){ .kind = OCT_WRITE_UPSERT, .points = batch, .point_count = count });
+    single_write(&it,
+                 &(oct_write){ .kind = OCT_WRITE_UPSERT, .points = batch, .point_count = count });
 }
 
 static void delete_points(void)
@@ -182,7 +172,8 @@ static void delete_points(void)
         ids[i] = oct_point_id_of(id);
         memset(&points[id], 0, sizeof points[id]);
     }
-    write(&(oct_write){ .kind = OCT_WRITE_DELETE, .selector = { .ids = ids, .id_count = 4 } });
+    single_write(
+        &it, &(oct_write){ .kind = OCT_WRITE_DELETE, .selector = { .ids = ids, .id_count = 4 } });
 }
 
 static void change_vectors(void)
@@ -196,14 +187,16 @@ static void change_vectors(void)
     if (test_random_below(2)) {
         points[id].vectors[f] = given;
         prepare(f, &points[id].vectors[f]);
-        write(&(oct_write){ .kind = OCT_WRITE_UPDATE_VECTORS, .points = &point, .point_count = 1 });
+        single_write(
+            &it,
+            &(oct_write){ .kind = OCT_WRITE_UPDATE_VECTORS, .points = &point, .point_count = 1 });
         return;
     }
     points[id].vectors[f].has = false;
-    write(&(oct_write){ .kind = OCT_WRITE_DELETE_VECTORS,
-                        .selector = { .ids = &point.id, .id_count = 1 },
-                        .keys = &name,
-                        .key_count = 1 });
+    single_write(&it, &(oct_write){ .kind = OCT_WRITE_DELETE_VECTORS,
+                                    .selector = { .ids = &point.id, .id_count = 1 },
+                                    .keys = &name,
+                                    .key_count = 1 });
 }
 
 /* ---- what a search should say --------------------------------------------------------------- */
@@ -219,7 +212,6 @@ static bool sparse_similarity(const kept_vector *query, const kept_vector *point
 
 static float row_similarity(uint32_t field, const float *a, const float *b)
 {
-    const oct_kernels *kernels = oct_kernels_select(NULL);
     float similarity = oct_metric_similarity(kernels, fields[field].metric, a, b, DIM);
     if (!oct_metric_query_differs(&fields[field])) return similarity;
     return oct_metric_over_length(similarity, kernels->dot_f32(b, b, DIM));
@@ -308,13 +300,13 @@ static void compare_scroll(void)
     const oct_scroll scroll = { .limit = IDS, .with_vector = { .mode = OCT_SELECT_ALL } };
     oct_found found;
     uint32_t alive = 0;
-    CHECK(oct_collection_scroll(collection, &arena, &scroll, &found, &error) == OCT_OK);
+    CHECK(oct_collection_scroll(it.collection, &it.arena, &scroll, &found, &it.error) == OCT_OK);
     for (uint32_t i = 0; i < IDS; i++)
         alive += points[i].exists;
     CHECK_EQ_U64(found.count, alive);
     for (uint32_t i = 0; i < found.count; i++)
         CHECK(same_point(&found.points[i]));
-    oct_arena_reset(&arena);
+    oct_arena_reset(&it.arena);
 }
 
 static bool same_ranking(uint32_t field, const oct_found *found, const ranked *wanted,
@@ -380,43 +372,14 @@ static void compare_query(uint32_t field)
             (oct_quantization_search){ .has_rescore = true, .rescore = true, .oversampling = IDS };
     }
     oct_found found;
-    CHECK(oct_collection_query(collection, &arena, &query, &found, &error) == OCT_OK);
+    CHECK(oct_collection_query(it.collection, &it.arena, &query, &found, &it.error) == OCT_OK);
     if (!same_ranking(field, &found, wanted + skipped, MIN(count - skipped, (uint32_t)query.limit)))
         printf("  field %s, %s, below %u\n", fields[field].name.at,
                stored < IDS ? "stored" : "given", below);
-    oct_arena_reset(&arena);
+    oct_arena_reset(&it.arena);
 }
 
 /* ---- runs ----------------------------------------------------------------------------------- */
-
-static void open_world(void)
-{
-    CHECK(sim_open(&world, &error) == OCT_OK);
-    CHECK(oct_db_pin(world.db, OCT_STR("c"), &collection, &error) == OCT_OK);
-    oct_arena_init(&arena, oct_db_alloc(world.db), 0);
-}
-
-static void close_world(void)
-{
-    oct_arena_reset(&arena);
-    oct_db_unpin(collection);
-    sim_close(&world);
-}
-
-static void create(oct_vfs *vfs)
-{
-    const oct_json *body;
-    oct_collection_config config;
-    memset(points, 0, sizeof points);
-    sim_init(&world, &heap_counting.alloc, vfs);
-    CHECK(sim_open(&world, &error) == OCT_OK);
-    oct_arena_init(&arena, oct_db_alloc(world.db), 0);
-    CHECK(oct_json_parse(&arena, oct_str_of(config_text), &body, &error) == OCT_OK);
-    CHECK(oct_config_parse(&arena, body, &config, &error) == OCT_OK);
-    CHECK(oct_db_create_collection(world.db, OCT_STR("c"), &config, &error) == OCT_OK);
-    oct_arena_reset(&arena);
-    sim_close(&world);
-}
 
 static void change(void)
 {
@@ -428,41 +391,27 @@ static void change(void)
         change_vectors();
     else
         delete_points();
-    if (test_random_below(2)) CHECK(oct_maintain(world.db, 0, &more, &error) == OCT_OK);
-}
-
-static void ignore_line(void *arg, const char *line)
-{
-    UNUSED(arg);
-    UNUSED(line);
+    if (test_random_below(2)) CHECK(oct_maintain(it.world.db, 0, &more, &it.error) == OCT_OK);
 }
 
 static void run(uint32_t segment_points)
 {
-    oct_vfs *vfs = NULL;
-    CHECK(oct_vfs_memory_create(heap_start(), &vfs, &error) == OCT_OK);
-    create(vfs);
-    world.options.appendable_points_max = segment_points;
-    open_world();
+    memset(points, 0, sizeof points);
+    kernels = oct_kernels_select(NULL);
+    single_create(&it, heap_start(), config_text, segment_points, NULL);
     for (uint32_t round = 0; round < 60 && !test_failed; round++) {
         for (uint32_t i = 0; i < 25; i++)
             change();
-        if (round % 7 == 3) CHECK(sim_settle(&world, 1, &error) == OCT_OK);
-        if (round % 5 == 4) {
-            close_world();
-            open_world();
-        }
+        if (round % 7 == 3) single_settle(&it, 1);
+        if (round % 5 == 4) single_reopen(&it);
         compare_scroll();
         for (uint32_t i = 0; i < 4; i++)
             for (uint32_t f = 0; f < FIELDS; f++)
                 compare_query(f);
     }
-    oct_arena_reset(&arena);
-    close_world();
-    CHECK(sim_open(&world, &error) == OCT_OK);
-    CHECK(oct_check(world.db, ignore_line, NULL, &error) == OCT_OK);
-    sim_close(&world);
-    oct_vfs_memory_destroy(vfs);
+    single_reopen(&it);
+    single_check(&it);
+    single_destroy(&it);
     CHECK(heap_is_empty());
 }
 
