@@ -235,8 +235,9 @@ static oct_status change_schema(staging *stage, const oct_change *change, oct_er
         oct_view_entry *entry = &after->entries[i];
         oct_fields *fields = NULL;
         if (!entry->sealed) continue;
-        TRY(oct_fields_create(entry->sealed, schema->fields, schema->count, entry->fields, &fields,
-                              error));
+        const oct_fields_request request = { schema->fields, schema->count, entry->fields,
+                                             oct_index_work_of(change->index, entry->sealed) };
+        TRY(oct_fields_create(entry->sealed, &request, &fields, error));
         oct_fields_unpin(entry->fields);
         entry->fields = fields;
     }

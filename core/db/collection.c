@@ -95,12 +95,17 @@ void oct_collection_pin(oct_collection *collection)
     (void)oct_atomic_add(&collection->references, 1);
 }
 
+void oct_task_end(oct_task *task)
+{
+    oct_fields_unpin(task->fields); /* before the file they may point into */
+    oct_build_destroy(task->build);
+    *task = (oct_task){ .build = NULL };
+}
+
 void oct_collection_unload(oct_collection *collection)
 {
-    oct_build_destroy(collection->seal.build);
-    oct_build_destroy(collection->merge.build);
-    collection->seal = (oct_task){ .build = NULL };
-    collection->merge = (oct_task){ .build = NULL };
+    oct_task_end(&collection->seal);
+    oct_task_end(&collection->merge);
     oct_view_unpin(collection->rotation);
     collection->rotation = NULL;
     oct_collection_swap_view(collection, NULL);

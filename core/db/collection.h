@@ -42,7 +42,8 @@ typedef struct oct_log {
 
 typedef struct oct_task { /* seal or merge */
     oct_build *build;
-    bool done;                            /* a merge that waits for a seal to be published first */
+    bool done;          /* a merge that waits for a seal to be published first */
+    oct_fields *fields; /* the result's payload indexes as far as they are made; NULL: none */
     oct_sealed *sources[OCT_SOURCES_MAX]; /* of a merge; pinned by the build */
     uint32_t source_count;
 } oct_task;
@@ -99,6 +100,8 @@ oct_view *oct_collection_view(oct_collection *collection);
 void oct_collection_swap_view(oct_collection *collection, oct_view *view);
 /* Forget everything in memory; the files stay. All locks but view_mutex are held or unneeded. */
 void oct_collection_unload(oct_collection *collection);
+/* Give up or forget what was being built. */
+void oct_task_end(oct_task *task);
 OCT_MUST_CHECK oct_status oct_log_create(const oct_alloc *alloc, oct_log **out, oct_error *error);
 void oct_log_unpin(oct_log *log);
 void oct_collection_log_path(const oct_collection *collection, uint64_t first_sequence, char *path);
@@ -157,6 +160,25 @@ OCT_MUST_CHECK oct_status oct_apply(oct_collection *collection, oct_arena *arena
 OCT_MUST_CHECK oct_status oct_apply_logged(oct_collection *collection, oct_arena *arena,
                                            const oct_change *change, uint64_t sequence,
                                            oct_error *error);
+
+/* ---- index_work.c: payload indexes built while writers go on ------------------------- */
+
+/* The indexes of one field over the sealed segments of a view. */
+typedef struct oct_index_work {
+    oct_view *view;
+    oct_fields **fields; /* [view->count]; NULL for memory segments */
+} oct_index_work;
+
+/* Build the index of `field` over the segments of the present view, but for what *work (zeroed at
+ * first) has already. No lock is held. CORRUPT, NOMEM, LIMIT. */
+OCT_MUST_CHECK oct_status oct_index_work_step(oct_collection *collection,
+                                              const oct_field_config *field, oct_index_work *work,
+                                              oct_error *error);
+/* Has every sealed segment of the view its index? */
+bool oct_index_work_covers(const oct_index_work *work, const oct_view *view);
+/* The index of one segment; NULL when there is none (`work` may be NULL). */
+const oct_fields *oct_index_work_of(const oct_index_work *work, const oct_sealed *sealed);
+void oct_index_work_end(oct_collection *collection, oct_index_work *work);
 
 /* ---- publish.c ----------------------------------------------------------------------- */
 

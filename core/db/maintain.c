@@ -10,12 +10,6 @@
 
 /* ---- steps --------------------------------------------------------------------------- */
 
-static void end_task(oct_task *task)
-{
-    oct_build_destroy(task->build);
-    *task = (oct_task){ .build = NULL };
-}
-
 static oct_status begin_build(oct_collection *collection, const oct_view *view,
                               const oct_view_entry *sources, uint32_t count, bool graphs,
                               oct_task *task, oct_error *error)
@@ -34,12 +28,39 @@ static oct_status begin_build(oct_collection *collection, const oct_view *view,
     return oct_build_create(&request, &task->build, error);
 }
 
+/* Make the payload indexes that the segment a task made lacks, because the schema has changed since
+ * the task began. Not under writer: it takes time. */
+static oct_status make_fields(oct_collection *collection, oct_task *task, oct_error *error)
+{
+    const oct_sealed *made = oct_build_made(task->build);
+    oct_fields *fields = NULL;
+    if (!made) return OCT_OK;
+    oct_view *view = oct_collection_view(collection);
+    const oct_fields_request request = { view->schema->fields, view->schema->count, task->fields,
+                                         NULL };
+    oct_status status = oct_fields_create(made, &request, &fields, error);
+    oct_view_unpin(view);
+    if (status != OCT_OK) return status;
+    oct_fields_unpin(task->fields);
+    task->fields = fields;
+    return OCT_OK;
+}
+
+/* Has it all indexes of the present schema? Under writer. */
+static bool has_fields(const oct_collection *collection, const oct_task *task)
+{
+    const oct_sealed *made = oct_build_made(task->build);
+    const oct_schema *schema = collection->view->schema;
+    const oct_fields_request request = { schema->fields, schema->count, task->fields, NULL };
+    return !made || oct_fields_are_there(made, &request);
+}
+
 /* A step of sealing the frozen segment; under seal_mutex. */
 static oct_status step_seal(oct_collection *collection, uint64_t budget_ns, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_task *task = &collection->seal;
-    bool done = false;
+    bool done = false, ready;
     if (!task->build) {
         const oct_view *rotation = collection->rotation;
         TRY(begin_build(collection, rotation, &rotation->entries[rotation->count - 1], 1, false,
@@ -47,12 +68,16 @@ static oct_status step_seal(oct_collection *collection, uint64_t budget_ns, oct_
     }
     TRY(oct_build_step(task->build, budget_ns, &done, error));
     if (!done) return OCT_OK;
-    oct_mutex_lock(&collection->writer);
-    status = oct_publish_seal(collection, error);
-    oct_mutex_unlock(&collection->writer);
-    end_task(task);
+    do {
+        TRY(make_fields(collection, task, error));
+        oct_mutex_lock(&collection->writer);
+        ready = has_fields(collection, task);
+        if (ready) status = oct_publish_seal(collection, error);
+        oct_mutex_unlock(&collection->writer);
+    } while (!ready);
+    oct_task_end(task);
 done:
-    if (status != OCT_OK) end_task(task);
+    if (status != OCT_OK) oct_task_end(task);
     return status;
 }
 
@@ -70,16 +95,19 @@ static oct_status begin_merge(oct_collection *collection, const oct_view *view,
                        oct_wants_graphs(collection->config, view, &chosen), task, error);
 }
 
-/* Publish a finished merge, unless a seal has to end first; under merge_mutex. */
+/* Publish a finished merge, unless it *waits: a seal has to end first, or there is a new payload
+ * index, which the next try makes. Under merge_mutex. */
 static oct_status try_publish_merge(oct_collection *collection, bool *waits, oct_error *error)
 {
     oct_status status = OCT_OK;
+    TRY(make_fields(collection, &collection->merge, error));
     oct_mutex_lock(&collection->seal_mutex);
     oct_mutex_lock(&collection->writer);
-    *waits = collection->rotation != NULL;
+    *waits = collection->rotation || !has_fields(collection, &collection->merge);
     if (!*waits) status = oct_publish_merge(collection, error);
     oct_mutex_unlock(&collection->writer);
     oct_mutex_unlock(&collection->seal_mutex);
+done:
     return status;
 }
 
@@ -102,11 +130,11 @@ static oct_status step_merge(oct_collection *collection, uint64_t budget_ns, oct
     if (!task->done) TRY(oct_build_step(task->build, budget_ns, &task->done, error));
     if (task->done) {
         TRY(try_publish_merge(collection, &waits, error));
-        if (!waits) end_task(task);
+        if (!waits) oct_task_end(task);
     }
 done:
     if (status != OCT_OK) { /* try again when something has changed */
-        end_task(task);
+        oct_task_end(task);
         collection->merge_tried_at = view->sequence + 1;
     }
     oct_view_unpin(view);
@@ -166,7 +194,7 @@ static bool may_go_on_without_merge(oct_collection *collection, oct_status statu
     if (status != OCT_NO_SPACE) return false;
     oct_mutex_lock(&collection->merge_mutex);
     bool freed = collection->merge.build != NULL;
-    end_task(&collection->merge);
+    oct_task_end(&collection->merge);
     oct_mutex_unlock(&collection->merge_mutex);
     return freed;
 }

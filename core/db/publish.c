@@ -151,16 +151,14 @@ static uint32_t count_alive(const oct_bitmap *bitmap, uint32_t count)
 }
 
 /* The entry of a new segment; on failure everything it took is released. */
-static oct_status make_entry(oct_collection *collection, oct_sealed *sealed, oct_bitmap *alive,
-                             oct_bitmap *saved, oct_view_entry *entry, oct_error *error)
+static oct_status make_entry(oct_collection *collection, const oct_task *task,
+                             oct_view_entry *entry, oct_error *error)
 {
     const oct_schema *schema = collection->view->schema;
-    *entry = (oct_view_entry){ .sealed = sealed, .alive = alive, .saved = saved };
-    entry->count = sealed->count;
-    entry->alive_count = count_alive(alive, sealed->count);
-    oct_status status =
-        oct_fields_create(sealed, schema->fields, schema->count, NULL, &entry->fields, error);
-    return status;
+    const oct_fields_request fields = { schema->fields, schema->count, task->fields, NULL };
+    entry->count = entry->sealed->count;
+    entry->alive_count = count_alive(entry->alive, entry->count);
+    return oct_fields_create(entry->sealed, &fields, &entry->fields, error);
 }
 
 static uint32_t find_sealed(const oct_view *view, const oct_sealed *sealed)
@@ -257,11 +255,11 @@ oct_status oct_publish_seal(oct_collection *collection, oct_error *error)
     uint32_t frozen = find_memory(view, rotation->entries[rotation->count - 1].memory);
     save_bitmaps(view, rotation);
     if (sealed) {
-        oct_view_entry entry = { .count = 0 };
         const oct_view_entry *old = &view->entries[frozen];
         TRY(map_dead(collection, old->alive, oct_build_mapping(collection->seal.build, 0),
                      old->count, sealed->count, &alive, error));
-        TRY(make_entry(collection, sealed, alive, NULL, &entry, error));
+        oct_view_entry entry = { .sealed = sealed, .alive = alive };
+        TRY(make_entry(collection, &collection->seal, &entry, error));
         sealed = NULL;
         alive = NULL;
         oct_view_remove(view, frozen);
@@ -303,8 +301,8 @@ oct_status oct_publish_merge(oct_collection *collection, oct_error *error)
         oct_view_remove(view, at);
     }
     if (sealed) {
-        oct_view_entry entry = { .count = 0 };
-        TRY(make_entry(collection, sealed, alive, saved, &entry, error));
+        oct_view_entry entry = { .sealed = sealed, .alive = alive, .saved = saved };
+        TRY(make_entry(collection, task, &entry, error));
         sealed = NULL;
         alive = saved = NULL;
         insert_sealed(view, entry);

@@ -25,6 +25,8 @@ typedef struct oct_change {
     const oct_str *keys; /* DELETE_PAYLOAD */
     uint32_t key_count;
     oct_field_config field; /* CREATE_INDEX; DELETE_INDEX (key) */
+    /* Not in the log: CREATE_INDEX's indexes as far as they were built beforehand; NULL = none. */
+    const struct oct_index_work *index;
 } oct_change;
 
 /* Append the record. LIMIT, NOMEM. */

@@ -247,8 +247,8 @@ static oct_status get_segment(oct_collection *collection, oct_reader *in, const 
     if (entry->sealed->count != entry->count)
         return corrupt(collection, "a segment has another number of points", error);
     TRY(get_saved(collection, in, start, entry, error));
-    TRY(oct_fields_create(entry->sealed, schema->fields, schema->count, NULL, &entry->fields,
-                          error));
+    const oct_fields_request fields = { schema->fields, schema->count, NULL, NULL };
+    TRY(oct_fields_create(entry->sealed, &fields, &entry->fields, error));
 done:
     return status;
 }

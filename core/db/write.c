@@ -217,9 +217,17 @@ done:
 
 /* ---- the write ----------------------------------------------------------------------- */
 
-/* Resolve and apply under the writer lock; *log is pinned for the wait. */
-static oct_status write_locked(oct_collection *collection, oct_arena *arena, const oct_write *write,
-                               uint64_t *sequence, oct_log **log, oct_error *error)
+/* A write under way. */
+typedef struct writing {
+    const oct_write *write;
+    oct_arena *arena;
+    oct_index_work index; /* of a CREATE_INDEX */
+    uint64_t sequence;
+    oct_log *log; /* pinned for the wait */
+} writing;
+
+/* Resolve and apply under the writer lock. */
+static oct_status write_locked(oct_collection *collection, writing *now, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_change change;
@@ -231,12 +239,31 @@ static oct_status write_locked(oct_collection *collection, oct_arena *arena, con
                             .kernels = collection->kernels,
                             .config = collection->config,
                             .view = collection->view,
-                            .arena = arena };
-    TRY(resolve(&reading, write, &change, error));
-    TRY(oct_apply(collection, arena, &change, sequence, error));
-    *log = collection->log;
+                            .arena = now->arena };
+    TRY(resolve(&reading, now->write, &change, error));
+    change.index = &now->index;
+    TRY(oct_apply(collection, now->arena, &change, &now->sequence, error));
+    now->log = collection->log;
     (void)oct_atomic_add(&collection->log->references, 1);
 done:
+    return status;
+}
+
+/* The same with the lock; indexes are built before it is taken, and again what is new by then. */
+static oct_status write_once(oct_collection *collection, writing *now, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    bool creates_index = now->write->kind == OCT_WRITE_CREATE_INDEX, ready;
+    do {
+        if (creates_index)
+            TRY(oct_index_work_step(collection, &now->write->field, &now->index, error));
+        oct_mutex_lock(&collection->writer);
+        ready = !creates_index || oct_index_work_covers(&now->index, collection->view);
+        if (ready) status = write_locked(collection, now, error);
+        oct_mutex_unlock(&collection->writer);
+    } while (!ready);
+done:
+    oct_index_work_end(collection, &now->index);
     return status;
 }
 
@@ -244,18 +271,14 @@ oct_status oct_collection_write(oct_collection *collection, oct_arena *arena,
                                 const oct_write *write, oct_write_result *out, oct_error *error)
 {
     oct_status status = OCT_OK;
-    oct_log *log = NULL;
-    uint64_t sequence = 0;
+    writing now = { .write = write, .arena = arena };
     if (oct_db_options(collection->db)->read_only)
         return oct_fail(error, OCT_READONLY, "the database was opened read-only");
     status = oct_collection_make_room(collection, error);
     /* A delete adds no points, and on a full disk it is what helps. */
     if (status != OCT_NO_SPACE || write->kind != OCT_WRITE_DELETE) TRY(status);
-    oct_mutex_lock(&collection->writer);
-    status = write_locked(collection, arena, write, &sequence, &log, error);
-    oct_mutex_unlock(&collection->writer);
-    TRY(status);
-    status = oct_wal_commit(log->wal, sequence, error);
+    TRY(write_once(collection, &now, error));
+    status = oct_wal_commit(now.log->wal, now.sequence, error);
     if (status != OCT_OK) {
         oct_error cause;
         if (error)
@@ -263,12 +286,12 @@ oct_status oct_collection_write(oct_collection *collection, oct_arena *arena,
         else
             (void)oct_fail(&cause, status, "the log could not be written");
         oct_mutex_lock(&collection->writer);
-        if (collection->log == log) oct_collection_fail(collection, status, &cause);
+        if (collection->log == now.log) oct_collection_fail(collection, status, &cause);
         oct_mutex_unlock(&collection->writer);
         TRY(status);
     }
-    *out = (oct_write_result){ .operation_id = sequence, .completed = write->wait };
+    *out = (oct_write_result){ .operation_id = now.sequence, .completed = write->wait };
 done:
-    oct_log_unpin(log);
+    oct_log_unpin(now.log);
     return status;
 }

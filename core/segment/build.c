@@ -343,6 +343,11 @@ done:
     return status;
 }
 
+const oct_sealed *oct_build_made(const oct_build *build)
+{
+    return build->sealed;
+}
+
 oct_sealed *oct_build_take(oct_build *build)
 {
     ASSERT(build->done);

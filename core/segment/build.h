@@ -29,6 +29,8 @@ OCT_MUST_CHECK oct_status oct_build_create(const oct_build_request *request, oct
  * file is gone and the build can only be destroyed. */
 OCT_MUST_CHECK oct_status oct_build_step(oct_build *build, uint64_t budget_ns, bool *done,
                                          oct_error *error);
+/* The finished segment, still the build's; NULL before, when there is none, and when taken. */
+const oct_sealed *oct_build_made(const oct_build *build);
 /* Take the finished segment (asserted done). NULL when no point lives: there is no file. */
 oct_sealed *oct_build_take(oct_build *build);
 /* Where the points of source `s` went: new_offsets[old offset] = the new one or UINT32_MAX.

@@ -73,34 +73,58 @@ done:
     return status;
 }
 
-static oct_status fill(const oct_sealed *segment, const oct_fields *from, oct_fields_item *item,
-                       oct_error *error)
+static const oct_fields_item *find_item(const oct_fields *fields, const oct_field_config *wanted)
 {
-    for (uint32_t i = 0; from && i < from->count; i++) {
-        const oct_fields_item *old = &from->items[i];
-        if (old->type != item->type || !oct_str_equal(old->key, item->key)) continue;
-        item->index = old->index;
-        item->owned = old->owned;
-        if (item->owned) (void)oct_atomic_add(&item->owned->references, 1);
-        return OCT_OK;
-    }
-    for (uint32_t f = 0; f < segment->field_count; f++) {
-        const oct_sealed_field *field = &segment->fields[f];
-        if (field->type != item->type || !oct_str_equal(field->key, item->key)) continue;
-        item->index = field->index;
-        return OCT_OK;
-    }
-    return build_index(segment, item, error);
+    for (uint32_t i = 0; fields && i < fields->count; i++)
+        if (fields->items[i].type == wanted->type &&
+            oct_str_equal(fields->items[i].key, wanted->key))
+            return &fields->items[i];
+    return NULL;
 }
 
-oct_status oct_fields_create(const oct_sealed *segment, const oct_field_config *schema,
-                             uint32_t count, const oct_fields *from, oct_fields **out,
-                             oct_error *error)
+static const oct_sealed_field *find_in_file(const oct_sealed *segment,
+                                            const oct_field_config *wanted)
+{
+    for (uint32_t f = 0; f < segment->field_count; f++)
+        if (segment->fields[f].type == wanted->type &&
+            oct_str_equal(segment->fields[f].key, wanted->key))
+            return &segment->fields[f];
+    return NULL;
+}
+
+static oct_status fill(const oct_sealed *segment, const oct_fields_request *request, uint32_t i,
+                       oct_fields_item *item, oct_error *error)
+{
+    const oct_field_config *wanted = &request->schema[i];
+    const oct_fields_item *old = find_item(request->from, wanted);
+    if (!old) old = find_item(request->more, wanted);
+    const oct_sealed_field *field = old ? NULL : find_in_file(segment, wanted);
+    if (!old && !field) return build_index(segment, item, error);
+    item->index = old ? old->index : field->index;
+    item->owned = old ? old->owned : NULL;
+    if (item->owned) (void)oct_atomic_add(&item->owned->references, 1);
+    return OCT_OK;
+}
+
+bool oct_fields_are_there(const oct_sealed *segment, const oct_fields_request *request)
+{
+    for (uint32_t i = 0; i < request->count; i++) {
+        const oct_field_config *wanted = &request->schema[i];
+        if (!find_item(request->from, wanted) && !find_item(request->more, wanted) &&
+            !find_in_file(segment, wanted))
+            return false;
+    }
+    return true;
+}
+
+oct_status oct_fields_create(const oct_sealed *segment, const oct_fields_request *request,
+                             oct_fields **out, oct_error *error)
 {
     oct_status status = OCT_OK;
+    uint32_t count = request->count;
     size_t bytes = sizeof(oct_fields) + count * sizeof(oct_fields_item);
     for (uint32_t i = 0; i < count; i++)
-        bytes += schema[i].key.bytes;
+        bytes += request->schema[i].key.bytes;
     *out = NULL;
     oct_fields *fields = oct_new_zeroed(segment->host->alloc, bytes);
     if (!fields) return oct_fail_nomem(error, "payload indexes");
@@ -110,11 +134,12 @@ oct_status oct_fields_create(const oct_sealed *segment, const oct_field_config *
     char *text = (char *)&fields->items[count];
     for (uint32_t i = 0; i < count; i++) {
         oct_fields_item *item = &fields->items[i];
-        memcpy(text, schema[i].key.at, schema[i].key.bytes);
-        item->key = (oct_str){ text, schema[i].key.bytes };
-        item->type = schema[i].type;
-        text += schema[i].key.bytes;
-        TRY(fill(segment, from, item, error));
+        oct_str key = request->schema[i].key;
+        memcpy(text, key.at, key.bytes);
+        item->key = (oct_str){ text, key.bytes };
+        item->type = request->schema[i].type;
+        text += key.bytes;
+        TRY(fill(segment, request, i, item, error));
         fields->count = i + 1;
     }
     *out = fields;

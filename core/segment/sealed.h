@@ -139,12 +139,19 @@ typedef struct oct_fields {
     oct_fields_item items[];
 } oct_fields;
 
-/* Open one index per field of the schema: taken from `from` (NULL allowed) or the file, else built
- * from the payloads. CORRUPT, NOMEM, LIMIT. */
+typedef struct oct_fields_request {
+    const oct_field_config *schema; /* [count] */
+    uint32_t count;
+    const oct_fields *from, *more; /* indexes of this segment there are already; NULL allowed */
+} oct_fields_request;
+
+/* Open one index per field of the schema: taken from `from`, `more` or the file, else built from
+ * the payloads, which takes time. CORRUPT, NOMEM, LIMIT. */
 OCT_MUST_CHECK oct_status oct_fields_create(const oct_sealed *segment,
-                                            const oct_field_config *schema, uint32_t count,
-                                            const oct_fields *from, oct_fields **out,
+                                            const oct_fields_request *request, oct_fields **out,
                                             oct_error *error);
+/* Would that build nothing? */
+bool oct_fields_are_there(const oct_sealed *segment, const oct_fields_request *request);
 oct_fields *oct_fields_pin(oct_fields *fields); /* NULL gives NULL */
 void oct_fields_unpin(oct_fields *fields);
 const oct_field *oct_fields_find(const oct_fields *fields, oct_str key);

@@ -5,7 +5,8 @@
  * Method: each writer owns a range of ids and writes points whose payload repeats their vector;
  * readers check every point they see against that, that a page has no id twice, and that the
  * queries of a batch, which run on threads of their own, see the same state; a
- * maintenance thread seals and merges all the while (segments of 24 points). At the end every
+ * maintenance thread seals and merges all the while (segments of 24 points), and another makes and
+ * drops a payload index. At the end every
  * writer's last state is compared, and again after a reopen. */
 #include <pthread.h>
 #include <stdio.h>
@@ -16,7 +17,14 @@
 #include "unit/test.h"
 #include "unit/threads.h"
 
-enum { WRITERS = 4, READERS = 2, IDS = 40, ROUNDS = 2000, TEXT = 16384 };
+enum {
+    WRITERS = 4,
+    READERS = 2,
+    IDS = 40,
+    THREADS = WRITERS + READERS + 2,
+    ROUNDS = 2000,
+    TEXT = 16384
+};
 
 #define BATCHED "{\"query\":[1,1],\"limit\":30,\"with_vector\":true,\"with_payload\":true}"
 
@@ -25,6 +33,7 @@ typedef struct shared {
     oct_atomic_u64 writers_left;
     oct_atomic_u64 bad;     /* wrong answers seen */
     oct_atomic_u64 pages;   /* pages read while writers ran */
+    oct_atomic_u64 indexes; /* made while writers ran */
     int last[WRITERS][IDS]; /* value of each id, -1 = deleted; each writer its own row */
 } shared;
 
@@ -168,6 +177,20 @@ static void *run_maintenance(void *arg)
     return NULL;
 }
 
+static void *run_indexer(void *arg)
+{
+    worker *self = arg;
+    shared *all = self->all;
+    static const char index[] = "{\"field_name\":\"n\",\"field_schema\":\"integer\"}";
+    while (oct_atomic_load(&all->writers_left) > 0) {
+        if (call(all->world.db, "PUT", "/collections/c/index?wait=true", index, NULL) != 200 ||
+            call(all->world.db, "DELETE", "/collections/c/index/n?wait=true", "", NULL) != 200)
+            oct_atomic_add(&all->bad, 1);
+        oct_atomic_add(&all->indexes, 1);
+    }
+    return NULL;
+}
+
 /* Is every id as its writer left it? */
 static bool all_there(shared *all)
 {
@@ -185,8 +208,8 @@ static bool all_there(shared *all)
 TEST(writers_readers_and_maintenance_together)
 {
     static shared all;
-    pthread_t threads[WRITERS + READERS + 1];
-    worker workers[WRITERS + READERS + 1];
+    pthread_t threads[THREADS];
+    worker workers[THREADS];
     oct_vfs *vfs = NULL;
     const oct_alloc *alloc = &(oct_alloc){ .resize = resize };
     CHECK(oct_vfs_memory_create(alloc, &vfs, NULL) == OCT_OK);
@@ -199,17 +222,20 @@ TEST(writers_readers_and_maintenance_together)
     for (uint32_t i = 0; i < WRITERS * IDS; i++)
         all.last[i / IDS][i % IDS] = -1;
     oct_atomic_store(&all.writers_left, WRITERS);
-    for (uint32_t i = 0; i < WRITERS + READERS + 1; i++) {
+    for (uint32_t i = 0; i < THREADS; i++) {
         workers[i] = (worker){ &all, i, test_seed + i };
         CHECK(pthread_create(&threads[i], NULL,
                              i < WRITERS             ? run_writer
                              : i < WRITERS + READERS ? run_reader
-                                                     : run_maintenance,
+                             : i + 1 < THREADS       ? run_maintenance
+                                                     : run_indexer,
                              &workers[i]) == 0);
     }
-    for (uint32_t i = 0; i < WRITERS + READERS + 1; i++)
+    for (uint32_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    printf("  %u writes, %u pages\n", WRITERS * ROUNDS, (unsigned)oct_atomic_load(&all.pages));
+    printf("  %u writes, %u pages, %u indexes\n", WRITERS * ROUNDS,
+           (unsigned)oct_atomic_load(&all.pages), (unsigned)oct_atomic_load(&all.indexes));
+    CHECK(oct_atomic_load(&all.indexes) > 0);
     CHECK(oct_atomic_load(&all.bad) == 0);
     CHECK(all_there(&all));
     sim_close(&all.world);

@@ -196,8 +196,10 @@ static inline oct_view_entry seal_entry(const query_world *world, oct_view_entry
     oct_build_destroy(build);
     if (!entry.sealed) abort(); /* worlds are large enough for every entry to have a point */
     entry.count = entry.alive_count = entry.sealed->count;
-    must(oct_fields_create(entry.sealed, world->schema->fields, world->schema->count, NULL,
-                           &entry.fields, &error),
+    must(oct_fields_create(
+             entry.sealed,
+             &(oct_fields_request){ world->schema->fields, world->schema->count, NULL, NULL },
+             &entry.fields, &error),
          &error);
     entry_release(&from);
     return entry;
