@@ -95,14 +95,22 @@ bool oct_command_open(const oct_host *host, const char *directory, bool read_onl
     oct_error error = { 0 };
     oct_host whole = *host;
     struct stat found;
+    const char *points = getenv("OCT_SEGMENT_POINTS");
+    uint64_t segment_points = 0;
     *out = (oct_command_db){ 0 };
+    if (points && !oct_command_number(points, 1, UINT32_MAX, &segment_points)) {
+        (void)oct_command_fail("OCT_SEGMENT_POINTS: %s is no number of points", points);
+        return false;
+    }
     if (read_only && (stat(directory, &found) != 0 || !S_ISDIR(found.st_mode))) {
         (void)oct_command_fail("%s: there is no such directory", directory);
         return false;
     }
     oct_status status = oct_vfs_posix_create(host->alloc, directory, &out->vfs, &error);
     if (status == OCT_OK) {
-        oct_open_options options = { .read_only = read_only, .isa = getenv("OCT_ISA") };
+        oct_open_options options = { .read_only = read_only,
+                                     .isa = getenv("OCT_ISA"),
+                                     .appendable_points_max = (uint32_t)segment_points };
         whole.vfs = out->vfs;
         status = oct_open(&whole, &options, &out->db, &error);
     }

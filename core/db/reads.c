@@ -47,55 +47,59 @@ done:
     return status;
 }
 
-oct_status oct_collection_query(oct_collection *collection, oct_arena *arena,
-                                const oct_query *query, oct_found *out, oct_error *error)
+/* One of the four requests, and where its answer goes. */
+typedef struct read_request {
+    const oct_query *query;
+    const oct_scroll *scroll;
+    const oct_retrieve *retrieve;
+    const oct_count *count;
+    oct_found *found;
+    uint64_t *number;
+} read_request;
+
+static oct_status read_view(oct_collection *collection, oct_arena *arena,
+                            const read_request *request, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_read_session session;
     TRY(oct_read_begin(collection, arena, &session, error));
-    TRY(oct_read_query(&session.reading, query, out, error));
-    TRY(oct_found_detach(arena, out, error));
+    if (request->query)
+        TRY(oct_read_query(&session.reading, request->query, request->found, error));
+    else if (request->scroll)
+        TRY(oct_read_scroll(&session.reading, request->scroll, request->found, error));
+    else if (request->retrieve)
+        TRY(oct_read_retrieve(&session.reading, request->retrieve, request->found, error));
+    else
+        TRY(oct_read_count(&session.reading, request->count, request->number, error));
+    if (request->found) TRY(oct_found_detach(arena, request->found, error));
 done:
     oct_read_end(collection, &session);
     return status;
+}
+
+oct_status oct_collection_query(oct_collection *collection, oct_arena *arena,
+                                const oct_query *query, oct_found *out, oct_error *error)
+{
+    return read_view(collection, arena, &(read_request){ .query = query, .found = out }, error);
 }
 
 oct_status oct_collection_scroll(oct_collection *collection, oct_arena *arena,
                                  const oct_scroll *scroll, oct_found *out, oct_error *error)
 {
-    oct_status status = OCT_OK;
-    oct_read_session session;
-    TRY(oct_read_begin(collection, arena, &session, error));
-    TRY(oct_read_scroll(&session.reading, scroll, out, error));
-    TRY(oct_found_detach(arena, out, error));
-done:
-    oct_read_end(collection, &session);
-    return status;
+    return read_view(collection, arena, &(read_request){ .scroll = scroll, .found = out }, error);
 }
 
 oct_status oct_collection_count(oct_collection *collection, oct_arena *arena,
                                 const oct_count *count, uint64_t *out, oct_error *error)
 {
-    oct_status status = OCT_OK;
-    oct_read_session session;
-    TRY(oct_read_begin(collection, arena, &session, error));
-    TRY(oct_read_count(&session.reading, count, out, error));
-done:
-    oct_read_end(collection, &session);
-    return status;
+    return read_view(collection, arena, &(read_request){ .count = count, .number = out }, error);
 }
 
 oct_status oct_collection_retrieve(oct_collection *collection, oct_arena *arena,
                                    const oct_retrieve *retrieve, oct_found *out, oct_error *error)
 {
-    oct_status status = OCT_OK;
-    oct_read_session session;
-    TRY(oct_read_begin(collection, arena, &session, error));
-    TRY(oct_read_retrieve(&session.reading, retrieve, out, error));
-    TRY(oct_found_detach(arena, out, error));
-done:
-    oct_read_end(collection, &session);
-    return status;
+    return read_view(collection, arena, &(read_request){ .retrieve = retrieve, .found = out },
+                     error);
 }
 
 /* ---- describe ------------------------------------------------------------------------ */
@@ -131,6 +135,26 @@ done:
     return status;
 }
 
+/* Living points of a sealed segment that have a value: Qdrant takes deleted points out of its
+ * indexes, ours never change. */
+static oct_status count_living(const oct_view_entry *entry, const oct_field *index,
+                               oct_arena *arena, uint64_t *points, oct_error *error)
+{
+    uint64_t *bits;
+    size_t words = oct_bits_words(entry->count);
+    if (!entry->alive) {
+        *points += index->value_points;
+        return OCT_OK;
+    }
+    oct_status status = oct_arena_array(arena, words, sizeof *bits, &bits, error);
+    if (status != OCT_OK) return status;
+    oct_idset_or_into(&index->values, bits);
+    for (size_t i = 0; i < words; i++)
+        bits[i] &= entry->alive->bits[i];
+    *points += oct_bits_count(bits, words);
+    return OCT_OK;
+}
+
 static oct_status describe_fields(const oct_view *view, oct_arena *arena, oct_collection_info *out,
                                   oct_error *error)
 {
@@ -145,7 +169,7 @@ static oct_status describe_fields(const oct_view *view, oct_arena *arena, oct_co
         for (uint32_t i = 0; i < view->count; i++) {
             const oct_view_entry *entry = &view->entries[i];
             const oct_field *index = oct_fields_find(entry->fields, config->key);
-            if (index) fields[f].points += index->value_points;
+            if (index) TRY(count_living(entry, index, arena, &fields[f].points, error));
             if (entry->memory) TRY(count_values(entry, config, &fields[f].points, error));
         }
     }

@@ -167,8 +167,8 @@ function conformance(kind) {
 
 let connection = null;
 
-async function openDoor(storage, name) {
-  connection = await openConnection({ storage, name });
+async function openDoor(storage, name, options) {
+  connection = await openConnection({ storage, name, ...options });
 }
 
 async function callDoor(verb, path, body) {

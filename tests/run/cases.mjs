@@ -4,7 +4,8 @@
 //   node tests/run/cases.mjs [--door NAME]... [CASE]...
 //
 // A door (tests/run/doors/NAME.mjs) is a way into the database: it exports
-//   open(directory, storage) -> { call(verb, path, body) -> { http, text }, close() }
+//   open(directory, storage, options) -> { call(verb, path, body) -> { http, text }, close() }
+//                            options: those of the case, by the names the npm package has for them
 //   end()                    optional: lets go of what open() keeps from one directory to the next
 // all of which may be async; body is text or undefined. A door with a choice of storages is named
 // NAME-STORAGE. Every case, and every variant of it, gets an empty directory of its own, so cases
@@ -15,6 +16,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { generate } from './generate.mjs';
 import { differences, parse, print } from './json.mjs';
 
 const DOORS = ['rest', 'wasi', 'node', 'browser-opfs', 'browser-idb'];
@@ -22,10 +24,14 @@ const CASES = fileURLToPath(new URL('../cases/', import.meta.url));
 
 /** The members each object of a case file may have: a misspelt expectation must not pass. */
 const MEMBERS = {
-  case: ['name', 'about', 'setup', 'variants', 'steps'],
-  step: ['verb', 'path', 'body', 'text', 'expect', 'reopen'],
-  expect: ['http', 'result', 'error', 'json', 'plain'],
+  case: ['name', 'about', 'options', 'setup', 'variants', 'steps'],
+  options: ['appendablePointsMax'],
+  step: ['verb', 'path', 'body', 'text', 'generate', 'keep', 'expect', 'reopen', 'settle'],
+  generate: ['seed', 'first', 'step', 'count', 'vectors', 'payload'],
+  expect: ['http', 'result', 'error', 'json', 'plain', 'recall'],
 };
+const EXPECTATIONS = ['result', 'error', 'json', 'plain', 'recall'];
+const SETTLE_MS = 60000;
 
 function checkMembers(kind, object, where) {
   for (const name of Object.keys(object)) {
@@ -35,29 +41,44 @@ function checkMembers(kind, object, where) {
 
 function checkStep(step, where) {
   checkMembers('step', step, where);
-  if (step.reopen) return;
+  if (step.reopen || step.settle) return;
   checkMembers('expect', step.expect, where);
-  const wanted = ['result', 'error', 'json', 'plain'].filter((name) => name in step.expect);
-  if (wanted.length !== 1) throw new Error(`${where}: expect one of result, error, json, plain`);
+  if (step.generate) checkMembers('generate', step.generate, where);
+  const wanted = EXPECTATIONS.filter((name) => name in step.expect);
+  if (wanted.length !== 1) throw new Error(`${where}: expect one of ${EXPECTATIONS.join(', ')}`);
 }
 
 /** Read a case file into its runs: one per variant, each a list of steps. */
 function readRuns(file) {
   const content = parse(readFileSync(join(CASES, file), 'utf8'));
   checkMembers('case', content, file);
+  checkMembers('options', content.options ?? {}, file);
   if (`${content.name}.json` !== file) throw new Error(`${file}: its name is ${content.name}`);
   const variants = content.variants ?? { '': [] };
   return Object.entries(variants).map(([variant, steps]) => {
     const all = [...(content.setup ?? []), ...steps, ...content.steps];
     all.forEach((step, i) => checkStep(step, `${file} step ${i + 1}`));
-    return { name: variant ? `${content.name} (${variant})` : content.name, steps: all };
+    const name = variant ? `${content.name} (${variant})` : content.name;
+    return { name, options: content.options ?? {}, steps: all };
   });
 }
 
+const idsOf = (reply) => parse(reply.text).result?.points?.map(({ id }) => id) ?? [];
+
+/** How many of the points that an earlier step found are among those of this one? */
+function judgeRecall({ of, least, points }, reply, kept) {
+  const wanted = kept.get(of) ?? [];
+  const found = idsOf(reply);
+  const share = wanted.filter((id) => found.includes(id)).length / wanted.length;
+  if (found.length === points && wanted.length === points && share >= least) return [];
+  return [`${found.length} points, ${share} of the ${wanted.length} kept as ${of}`];
+}
+
 /** What is wrong with a reply; an empty list when nothing is. */
-function judge(expect, reply) {
+function judge(expect, reply, kept) {
   const http = expect.http ?? 200;
   if (reply.http !== http) return [`HTTP ${reply.http}, expected ${http}`];
+  if ('recall' in expect) return judgeRecall(expect.recall, reply, kept);
   if ('plain' in expect) return reply.text === expect.plain ? [] : [`expected ${expect.plain}`];
   let body;
   try {
@@ -93,26 +114,45 @@ function judgeBytes(key, reply) {
   return [`other bytes than through the first door: ${first.slice(0, 600)}`];
 }
 
-async function runStep(database, step, key) {
-  const body = step.text ?? (step.body === undefined ? undefined : print(step.body));
+async function runStep(database, step, key, kept) {
+  const value = step.generate ? generate(step.generate) : step.body;
+  const body = step.text ?? (value === undefined ? undefined : print(value));
   const reply = await database.call(step.verb, step.path, body);
-  const wrong = [...judge(step.expect, reply), ...judgeBytes(key, reply)];
+  const wrong = [...judge(step.expect, reply, kept), ...judgeBytes(key, reply)];
+  if (step.keep) kept.set(step.keep, idsOf(reply));
   if (wrong.length > 0) complain(step, body, reply, wrong);
   return wrong.length === 0;
 }
 
+const read = async (database, path) => parse((await database.call('GET', path)).text).result;
+
+/** Wait until maintenance has nothing left to do in any collection. */
+async function settle(database) {
+  const end = Date.now() + SETTLE_MS;
+  for (const { name } of (await read(database, '/collections')).collections) {
+    while ((await read(database, `/collections/${name}`)).status !== 'green') {
+      if (Date.now() > end) throw new Error(`${name} is not green after ${SETTLE_MS} ms`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+}
+
 /** Run the steps of one case on an empty directory; the number that failed. */
-async function runCase(open, { name, steps }) {
+async function runCase(openDoor, { name, options, steps }) {
   const directory = mkdtempSync(join(tmpdir(), 'octant-case-'));
+  const open = () => openDoor(directory, options);
+  const kept = new Map();
   let database = null;
   let failed = 0;
   try {
-    database = await open(directory);
+    database = await open();
     for (const [i, step] of steps.entries()) {
       if (step.reopen) {
         await database.close();
-        database = await open(directory);
-      } else if (!(await runStep(database, step, `${name} ${i}`))) {
+        database = await open();
+      } else if (step.settle) {
+        await settle(database);
+      } else if (!(await runStep(database, step, `${name} ${i}`, kept))) {
         failed++;
       }
     }
@@ -134,7 +174,8 @@ async function runDoor(name, runs) {
   let failed = 0;
   try {
     for (const run of runs) {
-      const broken = await runCase((directory) => door.open(directory, storage), run);
+      const broken = await runCase(
+        (directory, options) => door.open(directory, storage, options), run);
       if (broken > 0) console.log(`FAILED through ${name}: ${run.name} (${broken} steps)`);
       if (broken > 0) failed++;
     }

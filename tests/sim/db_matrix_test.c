@@ -9,8 +9,8 @@
  * are sealed, indexed, changed and merged before they are searched, in every way there is to ask:
  * exactly, as usual, rescored over a walk that keeps to the selected points, ignoring codes, by
  * estimates. A row of the table of codes tells the least share of neighbours it must find. Without
- * graphs there are no payload indexes either. Another vector has one row too, but as a multivector,
- * which never has a graph. */
+ * graphs (m is 0, codes are compared one by one) there are no payload indexes either. Another
+ * vector has one row too, but as a multivector, which never has a graph. */
 #include <math.h>
 
 #include "base/hash.h"
@@ -205,10 +205,10 @@ static void create(const oct_vector_params *params, bool indexed, bool threads)
             codings[v].config ? codings[v].config : "",
             codings[v].multi ? ",\"multivector_config\":{\"comparator\":\"max_sim\"}" : "");
     snprintf(text + at, sizeof text - at,
-             "},\"hnsw_config\":{\"m\":8,\"ef_construct\":40,\"full_scan_threshold\":10},"
-             "\"optimizers_config\":{\"indexing_threshold\":%d,\"default_segment_number\":1,"
+             "},\"hnsw_config\":{\"m\":%d,\"ef_construct\":40,\"full_scan_threshold\":10},"
+             "\"optimizers_config\":{\"indexing_threshold\":10,\"default_segment_number\":1,"
              "\"deleted_threshold\":0.1,\"vacuum_min_vector_number\":100}}",
-             indexed ? 10 : 0);
+             indexed ? 8 : 0);
 #if OCT_THREADS
     single_create(&it, &model_malloc, text, 400, threads ? test_parallel : NULL);
 #else

@@ -335,6 +335,15 @@ static bool same_queries(checking *now, bool exact, oct_status *status)
 
 /* ---- everything ------------------------------------------------------------------------------ */
 
+/* Living points with a value, as an index counts them. */
+static bool same_values(checking *now, const oct_field_info *field, uint32_t key)
+{
+    uint64_t wanted = 0;
+    for (uint32_t i = 0; i < MODEL_IDS; i++)
+        wanted += now->in->points[i].exists && now->in->points[i].keys[key] >= 0;
+    return field->points == wanted || differ(now, "points of an index", field->points, wanted);
+}
+
 static bool same_fields(checking *now, oct_status *status)
 {
     oct_collection_info info;
@@ -346,9 +355,11 @@ static bool same_fields(checking *now, oct_status *status)
     for (uint32_t i = 0; i < MODEL_IDS; i++)
         alive += now->in->points[i].exists;
     if (info.field_count != wanted) return differ(now, "indexes", info.field_count, wanted);
-    for (uint32_t f = 0; f < info.field_count; f++)
-        if (!now->in->indexes[info.fields[f].config.key.at[1] - '0'])
-            return differ(now, "an index that was deleted", f, f);
+    for (uint32_t f = 0; f < info.field_count; f++) {
+        uint32_t key = (uint32_t)(info.fields[f].config.key.at[1] - '0');
+        if (!now->in->indexes[key]) return differ(now, "an index that was deleted", f, f);
+        if (!same_values(now, &info.fields[f], key)) return false;
+    }
     return info.points_count == alive || differ(now, "points_count", info.points_count, alive);
 }
 

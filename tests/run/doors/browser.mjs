@@ -17,10 +17,10 @@ async function start() {
   return { place, context, page: await openPage(context, place.url) };
 }
 
-export async function open(directory, storage) {
+export async function open(directory, storage, options = {}) {
   started ??= await start();
   const { page } = started;
-  await run(page, 'openDoor', STORAGES[storage], basename(directory));
+  await run(page, 'openDoor', STORAGES[storage], basename(directory), options);
   return {
     async call(verb, path, body) {
       const { http, text } = await run(page, 'callDoor', verb, path, body ?? '');

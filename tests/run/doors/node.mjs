@@ -7,8 +7,8 @@ import { openConnection } from '../../../js/dist/node.js';
 /** Integers beyond 2^53 come tagged for JavaScript; here they are digits again. */
 export const untag = (text) => text.replace(/\{"\$int":"(-?\d+)"\}/g, '$1');
 
-export async function open(directory) {
-  const connection = await openConnection({ storage: 'node', path: directory });
+export async function open(directory, _storage, options = {}) {
+  const connection = await openConnection({ storage: 'node', path: directory, ...options });
   return {
     async call(verb, path, body) {
       const reply = await connection.call(verb, path, body ?? '', null);

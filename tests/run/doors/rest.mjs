@@ -52,10 +52,15 @@ async function untilReady(port, child) {
   throw new Error(`octant serve did not answer within ${START_MS} ms`);
 }
 
-export async function open(directory) {
+/** The variable of the environment in which a case's options reach our programs, by name. */
+export const environment = ({ appendablePointsMax }) =>
+  appendablePointsMax === undefined ? {} : { OCT_SEGMENT_POINTS: String(appendablePointsMax) };
+
+export async function open(directory, _storage, options = {}) {
   const port = await freePort();
   const words = ['serve', '--data', directory, '--host', '127.0.0.1', '--port', String(port)];
-  const child = spawn(PROGRAM, words, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const env = { ...process.env, ...environment(options) };
+  const child = spawn(PROGRAM, words, { env, stdio: ['ignore', 'ignore', 'inherit'] });
   const ended = new Promise((resolve, reject) => {
     child.once('exit', resolve);
     child.once('error', reject);

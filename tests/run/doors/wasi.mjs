@@ -5,14 +5,18 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { environment } from './rest.mjs';
 
 const PROGRAM = process.env.OCTANT_WASI_PROGRAM
   ?? fileURLToPath(new URL('../../../build/wasi/octant-wasi.wasm', import.meta.url));
 const WASMTIME = process.env.OCTANT_WASMTIME ?? 'wasmtime';
 const GUEST = '/data';
 
-export async function open(directory) {
-  const words = ['--dir', `${directory}::${GUEST}`, PROGRAM, 'call', '--lines', '--data', GUEST];
+export async function open(directory, _storage, options = {}) {
+  const env = Object.entries(environment(options)).flatMap(([name, value]) =>
+    ['--env', `${name}=${value}`]);
+  const words = ['--dir', `${directory}::${GUEST}`, ...env, PROGRAM, 'call', '--lines', '--data',
+    GUEST];
   const child = spawn(WASMTIME, words, { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = new Promise((resolve, reject) => {
     child.once('exit', resolve);
