@@ -9,17 +9,22 @@
  * dot (medians, nanoseconds a row; four at a time, then one): 40,000 neighbours 172 and 74, every
  * second of them 103 and 144; 45 random rows of 10,000 120 and 134, of 50,000 234 and 308.
  *
- * Rows of other datatypes than float32 are scored one by one where they lie (simd/compact.h).
+ * Rows of other datatypes than float32 are scored one by one where they lie (simd/compact.h). Rows
+ * on disk are read into a buffer, those that lie near each other at once, and scored there: the
+ * same bits, since all kernels of a similarity give the same.
  *
  * The answer is the same for any order of points, because oct_topk has a total order. */
 #include "index/flat.h"
 
+#include "base/alloc.h"
 #include "simd/metric.h"
 
 enum {
     BLOCK_POINTS = 64,       /* one word of a bitset */
     CANCEL_DISTANCES = 1024, /* distances between two looks at `cancelled` */
     LINE_BYTES = 64,         /* of a cache line */
+    READ_BYTES = 64 << 10,   /* read at once, or one row */
+    GAP_BYTES = 4096,        /* read rather than skipped: a call costs as much */
     AHEAD_BYTES = 2048       /* of a row asked for ahead; the hardware follows from there */
 };
 
@@ -29,6 +34,7 @@ typedef struct scan {
     const float *query;
     const oct_flat_limits *limits;
     oct_topk *best;
+    oct_flat_buffer buffer;
     uint32_t distances; /* since the last look at `cancelled` */
 } scan;
 
@@ -54,10 +60,42 @@ float oct_flat_similarity(const oct_flat *flat, const float *query, const float 
     return oct_metric_over_length(similarity, flat->kernels->dot_f32(row, row, flat->dim));
 }
 
+float oct_flat_score_stored(const oct_flat *flat, const float *query, const uint8_t *row)
+{
+    if (flat->datatype != OCT_DATATYPE_FLOAT32) return score_compact(flat, query, row);
+    return oct_flat_similarity(flat, query, (const float *)(const void *)row);
+}
+
 float oct_flat_score(const oct_flat *flat, const float *query, size_t row)
 {
     if (!flat->rows) return score_compact(flat, query, oct_flat_stored(flat, row));
     return oct_flat_similarity(flat, query, flat->rows + row * flat->dim);
+}
+
+void oct_flat_buffer_free(oct_flat_buffer *buffer)
+{
+    if (buffer->memory) oct_free(buffer->alloc, buffer->memory, buffer->bytes);
+    *buffer = (oct_flat_buffer){ .bytes = 0 };
+}
+
+oct_status oct_flat_get(const oct_flat *flat, size_t row, size_t count, oct_flat_buffer *buffer,
+                        const uint8_t **out, oct_error *error)
+{
+    size_t bytes = count * oct_flat_row_bytes(flat);
+    if (!flat->read) {
+        *out = oct_flat_stored(flat, row);
+        return oct_flat_touch(flat, row, count, error);
+    }
+    if (bytes > buffer->bytes) {
+        oct_flat_buffer_free(buffer);
+        buffer->memory = oct_new(flat->alloc, bytes);
+        if (!buffer->memory) return oct_fail_nomem(error, "rows read from disk");
+        buffer->alloc = flat->alloc;
+        buffer->bytes = bytes;
+    }
+    *out = buffer->memory;
+    return flat->read(flat->read_arg, (uint64_t)row * oct_flat_row_bytes(flat), buffer->memory,
+                      bytes, error);
 }
 
 static void prefetch_row(const oct_flat *flat, uint32_t offset)
@@ -70,7 +108,7 @@ static void prefetch_row(const oct_flat *flat, uint32_t offset)
 
 oct_status oct_flat_touch(const oct_flat *flat, size_t row, size_t count, oct_error *error)
 {
-    if (!flat->touch) return OCT_OK;
+    if (!flat->touch || flat->read) return OCT_OK;
     return flat->touch(flat->touch_arg, oct_flat_stored(flat, row),
                        count * oct_flat_row_bytes(flat), error);
 }
@@ -99,6 +137,29 @@ static void score_one(const scan *s, uint32_t offset)
     offer(s->best, oct_flat_score(s->flat, s->query, offset), offset);
 }
 
+/* Rows on disk that lie near each other are read at once. */
+static oct_status score_read(scan *s, const uint32_t *offsets, uint32_t count, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    size_t bytes = oct_flat_row_bytes(s->flat);
+    size_t gap = GAP_BYTES / bytes, most = MAX(READ_BYTES / bytes, (size_t)1);
+    for (uint32_t i = 0, j; i < count; i = j) {
+        const uint8_t *rows;
+        uint32_t first = offsets[i], end = first + 1;
+        for (j = i + 1; j < count && offsets[j] >= end && offsets[j] - end <= gap; j++) {
+            if (offsets[j] - first >= most) break;
+            end = offsets[j] + 1;
+        }
+        TRY(oct_flat_get(s->flat, first, end - first, &s->buffer, &rows, error));
+        for (uint32_t k = i; k < j; k++)
+            offer(s->best,
+                  oct_flat_score_stored(s->flat, s->query, rows + (offsets[k] - first) * bytes),
+                  offsets[k]);
+    }
+done:
+    return status;
+}
+
 static bool are_neighbours(const uint32_t offsets[4])
 {
     return offsets[1] == offsets[0] + 1 && offsets[2] == offsets[0] + 2 &&
@@ -106,10 +167,11 @@ static bool are_neighbours(const uint32_t offsets[4])
 }
 
 /* Score at most BLOCK_POINTS present, allowed points. */
-static void score_block(const scan *s, const uint32_t *offsets, uint32_t count)
+static oct_status score_block(scan *s, const uint32_t *offsets, uint32_t count, oct_error *error)
 {
     bool fours = s->flat->rows && !has_lengths(s->flat);
     uint32_t i = 0;
+    if (s->flat->read) return score_read(s, offsets, count, error);
     for (; fours && i + 4 <= count; i += 4) {
         if (are_neighbours(offsets + i)) {
             for (uint32_t j = i; j < i + 4; j++)
@@ -122,6 +184,7 @@ static void score_block(const scan *s, const uint32_t *offsets, uint32_t count)
     }
     for (; i < count; i++)
         score_one(s, offsets[i]);
+    return OCT_OK;
 }
 
 static oct_status poll(scan *s, uint32_t distances, oct_error *error)
@@ -157,10 +220,11 @@ oct_status oct_flat_scan(const oct_flat *flat, const float *query, const oct_fla
             offsets[count++] = word * BLOCK_POINTS + (uint32_t)__builtin_ctzll(bits);
         if (count == 0) continue;
         TRY(oct_flat_touch(flat, offsets[0], offsets[count - 1] - offsets[0] + 1, error));
-        score_block(&s, offsets, count);
+        TRY(score_block(&s, offsets, count, error));
         TRY(poll(&s, count, error));
     }
 done:
+    oct_flat_buffer_free(&s.buffer);
     return status;
 }
 
@@ -181,9 +245,10 @@ oct_status oct_flat_scan_list(const oct_flat *flat, const float *query, const ui
             TRY(oct_flat_touch(flat, offsets[i], 1, error));
             block[count++] = offsets[i];
         }
-        score_block(&s, block, count);
+        TRY(score_block(&s, block, count, error));
         TRY(poll(&s, count, error));
     }
 done:
+    oct_flat_buffer_free(&s.buffer);
     return status;
 }

@@ -6,6 +6,7 @@
 
 #include "base/bits.h"
 #include "base/topk.h"
+#include "octant/host.h"
 #include "octant/types.h"
 #include "simd/compact.h"
 #include "simd/kernels.h"
@@ -26,6 +27,11 @@ typedef struct oct_flat {
      * (oct_container_touch has this shape). NULL when the rows need no such call. Any thread. */
     oct_status (*touch)(void *arg, const void *at, size_t bytes, oct_error *error);
     void *touch_arg;
+    /* Rows that are kept on disk: neither rows nor compact is set, and this copies bytes
+     * [at, at + bytes) of them, verified. Any thread. Else NULL. */
+    oct_status (*read)(const void *arg, uint64_t at, void *target, size_t bytes, oct_error *error);
+    const void *read_arg;
+    const oct_alloc *alloc;        /* gives the memory they are read into */
     const struct oct_quant *quant; /* small codes of the rows (index/quant.h), or NULL */
 } oct_flat;
 
@@ -58,13 +64,32 @@ static inline const uint8_t *oct_flat_stored(const oct_flat *flat, size_t row)
     return rows + row * oct_flat_row_bytes(flat);
 }
 
-/* Verify rows [row, row + count) before they are read. What touch answers. */
+/* Memory for rows that are read. All zero at the start. */
+typedef struct oct_flat_buffer {
+    const oct_alloc *alloc;
+    uint8_t *memory;
+    size_t bytes;
+} oct_flat_buffer;
+
+void oct_flat_buffer_free(oct_flat_buffer *buffer);
+/* Rows [row, row + count) as they are stored, verified: where they lie, or read into the buffer,
+ * which dies with the next call. NOMEM, or what touch or read answers. */
+OCT_MUST_CHECK oct_status oct_flat_get(const oct_flat *flat, size_t row, size_t count,
+                                       oct_flat_buffer *buffer, const uint8_t **out,
+                                       oct_error *error);
+
+/* Verify rows [row, row + count) before they are read; rows on disk need no such call. What touch
+ * answers. */
 OCT_MUST_CHECK oct_status oct_flat_touch(const oct_flat *flat, size_t row, size_t count,
                                          oct_error *error);
 
 /* The similarity (higher is better, as in oct_hit) of a prepared query (simd/metric.h) and a
- * present point's row (its number; that of a point is its offset). It is not touched first. */
+ * present point's row (its number; that of a point is its offset). It is not touched first, and
+ * not on disk. */
 float oct_flat_score(const oct_flat *flat, const float *query, size_t row);
+
+/* The same for a row as it is stored, wherever it lies (aligned as its numbers are). */
+float oct_flat_score_stored(const oct_flat *flat, const float *query, const uint8_t *row);
 
 /* The same for any row of numbers that `flat` could hold. */
 float oct_flat_similarity(const oct_flat *flat, const float *query, const float *row);

@@ -167,11 +167,20 @@ static inline bool oct_hnsw_walks_codes(const oct_hnsw *graph)
     return graph->flat.quant || oct_hnsw_has_codes(graph);
 }
 
+/* How rows that are on disk are scored in a walk: once a read failed the scores mean nothing, and
+ * the walk's answer is `status`. */
+typedef struct hnsw_reads {
+    oct_flat_buffer buffer;
+    oct_status status;
+    oct_error *error;
+} hnsw_reads;
+
 /* What a walk goes towards: a code when it compares codes (of quantized ones: a prepared query),
  * else floats. */
 typedef struct hnsw_target {
     const uint8_t *code;
     const float *vector;
+    hnsw_reads *reads; /* set when it compares rows that are on disk */
 } hnsw_target;
 
 struct oct_hnsw_scratch {

@@ -355,6 +355,7 @@ oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
 {
     oct_status status = OCT_OK;
     search s = { .graph = graph, .query = query, .scratch = scratch };
+    hnsw_reads reads = { .status = OCT_OK, .error = error };
     scratch->cost = (oct_hnsw_cost){ 0 };
     if (graph->header.inserted == 0) return OCT_OK;
     ASSERT(query->way == OCT_HNSW_SCAN || !query->listed);
@@ -373,9 +374,12 @@ oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
         oct_quant_prepare(s.graph->flat.quant, query->vector, scratch->code);
     else if (oct_hnsw_has_codes(graph))
         (void)oct_codes_encode_query(&graph->space, query->vector, scratch->code); /* no bias */
-    TRY(walk(&s, error));
-    TRY(answer(&s, best, error));
+    if (!oct_hnsw_walks_codes(s.graph) && s.graph->flat.read) s.target.reads = &reads;
+    status = walk(&s, error);
+    if (reads.status != OCT_OK) status = reads.status;
+    if (status == OCT_OK) status = answer(&s, best, error);
 done:
+    oct_flat_buffer_free(&reads.buffer);
     scratch->cancelled = NULL;
     return status;
 }

@@ -116,6 +116,7 @@ void oct_hnsw_prefetch(const oct_hnsw *graph, const uint32_t *offsets, uint32_t 
         oct_quant_prefetch(graph->flat.quant, offsets, count);
         return;
     }
+    if (!codes && graph->flat.read) return;
     size_t stride = codes ? graph->header.row_bytes : oct_flat_row_bytes(&graph->flat);
     size_t ahead = MIN(stride, (size_t)AHEAD_BYTES);
     const uint8_t *rows = codes ? graph->codes : oct_flat_stored(&graph->flat, 0);
@@ -152,6 +153,22 @@ static void score_codes(const oct_hnsw *graph, const uint8_t *code, const uint32
     }
 }
 
+static void score_read(const oct_hnsw *graph, hnsw_target target, const uint32_t *offsets,
+                       uint32_t count, int32_t *scores)
+{
+    hnsw_reads *reads = target.reads;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint8_t *row = NULL;
+        scores[i] = INT32_MIN;
+        if (reads->status == OCT_OK)
+            reads->status =
+                oct_flat_get(&graph->flat, offsets[i], 1, &reads->buffer, &row, reads->error);
+        if (reads->status == OCT_OK)
+            scores[i] =
+                oct_hnsw_score_pack(oct_flat_score_stored(&graph->flat, target.vector, row));
+    }
+}
+
 void oct_hnsw_score(const oct_hnsw *graph, hnsw_target target, const uint32_t *offsets,
                     uint32_t count, int32_t *scores)
 {
@@ -161,6 +178,10 @@ void oct_hnsw_score(const oct_hnsw *graph, hnsw_target target, const uint32_t *o
     }
     if (oct_hnsw_has_codes(graph)) {
         score_codes(graph, target.code, offsets, count, scores);
+        return;
+    }
+    if (target.reads) {
+        score_read(graph, target, offsets, count, scores);
         return;
     }
     for (uint32_t i = 0; i < count; i++)

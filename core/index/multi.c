@@ -41,28 +41,32 @@ float oct_multi_similarity(const oct_flat *flat, const oct_multi_query *query, c
     return sum == sum ? sum : -INFINITY; /* infinities of both signs met */
 }
 
-/* The similarity to rows [row, row + rows) as they are stored. */
-static float score_rows(const oct_flat *flat, const oct_multi_query *query, size_t row,
+/* The similarity to `rows` rows as they are stored. */
+static float score_rows(const oct_flat *flat, const oct_multi_query *query, const uint8_t *stored,
                         uint32_t rows)
 {
     float sum = 0;
-    if (flat->rows) return oct_multi_similarity(flat, query, flat->rows + row * flat->dim, rows);
+    size_t bytes = oct_flat_row_bytes(flat);
+    if (flat->datatype == OCT_DATATYPE_FLOAT32)
+        return oct_multi_similarity(flat, query, (const float *)(const void *)stored, rows);
     for (uint32_t i = 0; i < query->rows; i++) {
         float best = -INFINITY;
         for (uint32_t j = 0; j < rows; j++)
-            best = MAX(best, oct_flat_score(flat, query->values + (size_t)i * flat->dim, row + j));
+            best = MAX(best, oct_flat_score_stored(flat, query->values + (size_t)i * flat->dim,
+                                                   stored + j * bytes));
         sum += best;
     }
     return sum == sum ? sum : -INFINITY;
 }
 
 oct_status oct_multi_score(const oct_multi *multi, const oct_multi_query *query, uint32_t offset,
-                           float *out, oct_error *error)
+                           oct_flat_buffer *buffer, float *out, oct_error *error)
 {
     uint64_t first;
+    const uint8_t *stored;
     uint32_t rows = oct_multi_rows(multi, offset, &first);
-    oct_status status = oct_flat_touch(multi->flat, (size_t)first, rows, error);
-    if (status == OCT_OK) *out = score_rows(multi->flat, query, (size_t)first, rows);
+    oct_status status = oct_flat_get(multi->flat, (size_t)first, rows, buffer, &stored, error);
+    if (status == OCT_OK) *out = score_rows(multi->flat, query, stored, rows);
     return status;
 }
 
@@ -72,12 +76,13 @@ oct_status oct_multi_scan(const oct_multi *multi, const oct_multi_query *query,
     oct_status status = OCT_OK;
     const oct_flat *flat = multi->flat;
     uint64_t distances = 0;
+    oct_flat_buffer buffer = { .bytes = 0 };
     for (uint32_t i = 0; i < flat->count; i++) {
         if (!oct_flat_has(flat, i)) continue;
         if (limits->allowed && !oct_bits_get(limits->allowed, i)) continue;
         uint64_t first;
         float score;
-        TRY(oct_multi_score(multi, query, i, &score, error));
+        TRY(oct_multi_score(multi, query, i, &buffer, &score, error));
         (void)oct_topk_push(best, (oct_hit){ score, i }); /* it knows better */
         distances += (uint64_t)oct_multi_rows(multi, i, &first) * query->rows;
         if (distances < CANCEL_DISTANCES) continue;
@@ -86,5 +91,6 @@ oct_status oct_multi_scan(const oct_multi *multi, const oct_multi_query *query,
             TRY(oct_fail(error, OCT_CANCELLED, "search: cancelled during an exact scan"));
     }
 done:
+    oct_flat_buffer_free(&buffer);
     return status;
 }

@@ -38,9 +38,11 @@ static inline uint32_t oct_multi_rows(const oct_multi *multi, uint32_t offset, u
 float oct_multi_similarity(const oct_flat *flat, const oct_multi_query *query, const float *values,
                            uint32_t rows);
 
-/* The similarity of a query and a present point. What touch answers. */
+/* The similarity of a query and a present point; rows on disk are read into the buffer. NOMEM, or
+ * what touch or read answers. */
 OCT_MUST_CHECK oct_status oct_multi_score(const oct_multi *multi, const oct_multi_query *query,
-                                          uint32_t offset, float *out, oct_error *error);
+                                          uint32_t offset, oct_flat_buffer *buffer, float *out,
+                                          oct_error *error);
 
 /* Offer every present, allowed point to `best`. CANCELLED, or what touch answers; `best` then
  * holds an undefined part. */

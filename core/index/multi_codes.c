@@ -122,6 +122,7 @@ static oct_status rescore(const codes_scan *s, oct_arena *work, oct_topk *best, 
     const oct_flat *flat = s->multi->flat;
     oct_hit *hits;
     oct_topk by_code;
+    oct_flat_buffer buffer = { .bytes = 0 };
     uint32_t limit = oct_quant_rescored(flat->quant, best->limit, s->request->oversampling);
     limit = MIN(limit, flat->count);
     TRY(oct_arena_array(work, limit, sizeof *hits, &hits, error));
@@ -129,10 +130,11 @@ static oct_status rescore(const codes_scan *s, oct_arena *work, oct_topk *best, 
     offer_sums(s, &by_code);
     for (uint32_t i = 0; i < by_code.count; i++) {
         float score;
-        TRY(oct_multi_score(s->multi, &s->request->query, hits[i].offset, &score, error));
+        TRY(oct_multi_score(s->multi, &s->request->query, hits[i].offset, &buffer, &score, error));
         (void)oct_topk_push(best, (oct_hit){ score, hits[i].offset }); /* it knows better */
     }
 done:
+    oct_flat_buffer_free(&buffer);
     return status;
 }
 

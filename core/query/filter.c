@@ -146,7 +146,8 @@ static oct_status payload_parse(point_test *test)
     oct_str text = test->text;
     test->parsed = true;
     if (test->source)
-        TRY(test->source->payload(test->source->self, test->offset, &text, test->error));
+        TRY(test->source->payload(test->source->self, test->offset, test->scratch, &text,
+                                  test->error));
     if (text.bytes == 0) return OCT_OK;
     status = oct_json_parse(test->scratch, text, &test->payload, NULL);
     if (status == OCT_NOMEM) TRY(oct_fail_nomem(test->error, "a parsed payload"));

@@ -28,8 +28,9 @@ typedef struct oct_filter_source {
     void *self;
     uint32_t point_count;  /* offsets 0..point_count-1 */
     const uint64_t *alive; /* bitset of the points that count; NULL = all */
-    /* The payload text of a point ("" = none), borrowed during the call. */
-    oct_status (*payload)(void *self, uint32_t offset, oct_str *out, oct_error *error);
+    /* The payload text of a point ("" = none), borrowed during the call or read into the arena. */
+    oct_status (*payload)(void *self, uint32_t offset, oct_arena *arena, oct_str *out,
+                          oct_error *error);
     oct_point_id (*id)(void *self, uint32_t offset);
     /* The offset of an id; false when the segment does not have it. */
     bool (*find)(void *self, oct_point_id id, uint32_t *offset);

@@ -67,7 +67,8 @@ static oct_status fill_payload(const oct_reading *reading, const oct_payload_sel
     oct_str payload;
     *out = (oct_str){ NULL, 0 };
     if (selector->mode == OCT_SELECT_NONE) return OCT_OK;
-    TRY(oct_entry_payload(&reading->view->entries[at.entry], at.offset, &payload, error));
+    TRY(oct_entry_payload(&reading->view->entries[at.entry], at.offset, reading->arena, &payload,
+                          error));
     TRY(oct_payload_select(reading->arena, payload, selector, out, error));
 done:
     return status;
@@ -83,7 +84,8 @@ oct_status oct_found_fill(const oct_reading *reading, const oct_showing *showing
     for (uint32_t i = 0; i < count; i++) {
         oct_location at = items[i].at;
         filled[i].id = items[i].id;
-        filled[i].version = oct_entry_version(&reading->view->entries[at.entry], at.offset);
+        TRY(oct_entry_version(&reading->view->entries[at.entry], at.offset, &filled[i].version,
+                              error));
         TRY(fill_payload(reading, &showing->payload, at, &filled[i].payload, error));
         if (showing->vectors)
             TRY(fill_vectors(reading, showing->vector_mask, at, &filled[i], error));

@@ -45,10 +45,9 @@ oct_status oct_read_point(const oct_reading *reading, oct_location location, oct
         out->previous = OCT_SLOT_NONE;
         return OCT_OK;
     }
-    *out = (oct_slot){ .id = oct_entry_id(entry, location.offset),
-                       .version = oct_entry_version(entry, location.offset),
-                       .previous = OCT_SLOT_NONE };
-    TRY(oct_entry_payload(entry, location.offset, &out->payload, error));
+    *out = (oct_slot){ .id = oct_entry_id(entry, location.offset), .previous = OCT_SLOT_NONE };
+    TRY(oct_entry_version(entry, location.offset, &out->version, error));
+    TRY(oct_entry_payload(entry, location.offset, reading->arena, &out->payload, error));
     for (uint32_t v = 0; v < reading->config->vector_count; v++) {
         TRY(oct_entry_vector(entry, location.offset, v, reading->arena, &vectors[v], error));
         if (vectors[v].values) out->present |= UINT64_C(1) << v;

@@ -21,16 +21,18 @@ oct_point_id oct_entry_id(const oct_view_entry *entry, uint32_t offset)
     return oct_sealed_id(entry->sealed, offset);
 }
 
-uint64_t oct_entry_version(const oct_view_entry *entry, uint32_t offset)
-{
-    if (entry->memory) return oct_memory_slot(entry->memory, offset)->version;
-    return entry->sealed->versions[offset];
-}
-
-oct_status oct_entry_payload(const oct_view_entry *entry, uint32_t offset, oct_str *out,
+oct_status oct_entry_version(const oct_view_entry *entry, uint32_t offset, uint64_t *out,
                              oct_error *error)
 {
-    if (entry->sealed) return oct_sealed_payload(entry->sealed, offset, out, error);
+    if (entry->sealed) return oct_sealed_version(entry->sealed, offset, out, error);
+    *out = oct_memory_slot(entry->memory, offset)->version;
+    return OCT_OK;
+}
+
+oct_status oct_entry_payload(const oct_view_entry *entry, uint32_t offset, oct_arena *arena,
+                             oct_str *out, oct_error *error)
+{
+    if (entry->sealed) return oct_sealed_payload(entry->sealed, offset, arena, out, error);
     *out = oct_memory_slot(entry->memory, offset)->payload;
     return OCT_OK;
 }
@@ -48,9 +50,10 @@ oct_status oct_entry_vector(const oct_view_entry *entry, uint32_t offset, uint32
 
 /* ---- as filters see it --------------------------------------------------------------- */
 
-static oct_status source_payload(void *self, uint32_t offset, oct_str *out, oct_error *error)
+static oct_status source_payload(void *self, uint32_t offset, oct_arena *arena, oct_str *out,
+                                 oct_error *error)
 {
-    return oct_entry_payload(self, offset, out, error);
+    return oct_entry_payload(self, offset, arena, out, error);
 }
 
 static oct_point_id source_id(void *self, uint32_t offset)

@@ -11,10 +11,12 @@
 /* ---- parts of a point ---------------------------------------------------------------- */
 
 oct_point_id oct_entry_id(const oct_view_entry *entry, uint32_t offset);
-uint64_t oct_entry_version(const oct_view_entry *entry, uint32_t offset);
-/* The payload text ("" = none), verified, borrowed from the segment. CORRUPT. */
+OCT_MUST_CHECK oct_status oct_entry_version(const oct_view_entry *entry, uint32_t offset,
+                                            uint64_t *out, oct_error *error);
+/* The payload text ("" = none), verified, borrowed from the segment or read into the arena.
+ * CORRUPT, NOMEM, LIMIT, IO. */
 OCT_MUST_CHECK oct_status oct_entry_payload(const oct_view_entry *entry, uint32_t offset,
-                                            oct_str *out, oct_error *error);
+                                            oct_arena *arena, oct_str *out, oct_error *error);
 /* Vector v, verified, borrowed or decoded into the arena; its values are NULL when the point has
  * none. CORRUPT, NOMEM, LIMIT. */
 OCT_MUST_CHECK oct_status oct_entry_vector(const oct_view_entry *entry, uint32_t offset, uint32_t v,

@@ -15,11 +15,14 @@ enum { INDEX_BYTES_MAX = 1 << 30 /* of one payload index */ };
 
 /* ---- reading sources ----------------------------------------------------------------- */
 
-static oct_status payload_of(const oct_build *build, uint32_t point, oct_str *out, oct_error *error)
+/* It lasts until the next call. */
+static oct_status payload_of(oct_build *build, uint32_t point, oct_str *out, oct_error *error)
 {
+    oct_arena_reset(&build->decoded);
     const build_item *it = &build->items[point];
     const oct_view_entry *source = &build->sources[it->source];
-    if (source->sealed) return oct_sealed_payload(source->sealed, it->offset, out, error);
+    if (source->sealed)
+        return oct_sealed_payload(source->sealed, it->offset, &build->decoded, out, error);
     *out = oct_memory_slot(source->memory, it->offset)->payload;
     return OCT_OK;
 }
@@ -83,19 +86,26 @@ oct_status oct_build_emit_version(oct_build *build, uint32_t point, oct_error *e
 {
     const build_item *it = &build->items[point];
     const oct_view_entry *source = &build->sources[it->source];
-    return emit_u64(build,
-                    source->sealed ? source->sealed->versions[it->offset]
-                                   : oct_memory_slot(source->memory, it->offset)->version,
-                    error);
+    uint64_t version;
+    if (!source->sealed)
+        return emit_u64(build, oct_memory_slot(source->memory, it->offset)->version, error);
+    oct_status status = oct_sealed_version(source->sealed, it->offset, &version, error);
+    return status == OCT_OK ? emit_u64(build, version, error) : status;
 }
 
 oct_status oct_build_emit_payload_end(oct_build *build, uint32_t point, oct_error *error)
 {
-    oct_str text;
-    oct_status status = payload_of(build, point, &text, error);
+    const build_item *it = &build->items[point];
+    const oct_view_entry *source = &build->sources[it->source];
+    uint64_t bytes = 0;
+    oct_status status = OCT_OK;
+    if (source->sealed)
+        status = oct_sealed_payload_bytes(source->sealed, it->offset, &bytes, error);
+    else
+        bytes = oct_memory_slot(source->memory, it->offset)->payload.bytes;
     if (status != OCT_OK) return status;
     if (point == 0) build->payload_end = 0;
-    build->payload_end += text.bytes;
+    build->payload_end += bytes;
     return emit_u64(build, build->payload_end, error);
 }
 

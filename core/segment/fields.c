@@ -29,9 +29,9 @@ static oct_status add_points(const oct_sealed *segment, oct_field_builder *build
     for (uint32_t i = 0; i < segment->count; i++) {
         oct_str text;
         const oct_json *payload = NULL;
-        TRY(oct_sealed_payload(segment, i, &text, error));
-        if (text.bytes == 0) continue;
         oct_arena_reset(&arena);
+        TRY(oct_sealed_payload(segment, i, &arena, &text, error));
+        if (text.bytes == 0) continue;
         TRY(oct_json_parse(&arena, text, &payload, error));
         if (oct_json_kind_of(payload) != OCT_JSON_OBJECT)
             TRY(oct_fail(error, OCT_CORRUPT, "%s: a payload is no object", segment->path));

@@ -34,6 +34,7 @@
 #include "model/config.h"
 #include "model/point_id.h"
 #include "model/vector.h"
+#include "segment/sealed_cold.h"
 
 void oct_sealed_path(char *path, const char *directory, uint64_t number)
 {
@@ -191,7 +192,6 @@ static oct_status load_ids(oct_sealed *segment, oct_error *error)
     TRY(load_items(segment, OCT_SECTION_ID_LOW, count, 8, &segment->low, error));
     TRY(load_items(segment, OCT_SECTION_ID_HIGH, count - segment->number_count, 8, &segment->high,
                    error));
-    TRY(load_items(segment, OCT_SECTION_VERSIONS, count, 8, &segment->versions, error));
     for (uint32_t i = 1; i < count; i++)
         if (oct_point_id_compare(oct_sealed_id(segment, i - 1), oct_sealed_id(segment, i)) >= 0)
             return corrupt(segment, "its ids are not ascending", error);
@@ -199,32 +199,52 @@ done:
     return status;
 }
 
-static oct_status load_payloads(oct_sealed *segment, oct_error *error)
+static oct_status load_ends(oct_sealed *segment, oct_error *error)
 {
     oct_status status = OCT_OK;
-    const void *at = NULL;
-    size_t bytes = 0;
-    TRY(load_items(segment, OCT_SECTION_PAYLOAD_END, segment->count, 8, &segment->payload_ends,
-                   error));
-    TRY(oct_container_load_lazy(segment->container, OCT_SECTION_PAYLOADS, 0, &at, &bytes, error));
-    segment->payloads = at;
+    uint32_t count = segment->count;
     uint64_t end = 0;
-    for (uint32_t i = 0; i < segment->count; i++) {
+    TRY(load_items(segment, OCT_SECTION_VERSIONS, count, 8, &segment->versions, error));
+    TRY(load_items(segment, OCT_SECTION_PAYLOAD_END, count, 8, &segment->payload_ends, error));
+    for (uint32_t i = 0; i < count; i++) {
         if (segment->payload_ends[i] < end) return corrupt(segment, "payloads overlap", error);
         end = segment->payload_ends[i];
     }
-    if (end != bytes) return corrupt(segment, "payloads have the wrong size", error);
+    segment->payload_bytes = end;
 done:
     return status;
 }
 
-oct_status oct_sealed_payload(const oct_sealed *segment, uint32_t offset, oct_str *out,
-                              oct_error *error)
+/* Does no vector keep its rows in memory? */
+static bool is_lean(const oct_collection_config *config)
 {
-    uint64_t start = offset ? segment->payload_ends[offset - 1] : 0;
-    *out = (oct_str){ segment->payloads + start, (size_t)(segment->payload_ends[offset] - start) };
-    if (out->bytes == 0) return OCT_OK;
-    return oct_container_touch(segment->container, out->at, out->bytes, error);
+    bool lean = config->vector_count > 0;
+    for (uint32_t v = 0; v < config->vector_count; v++)
+        lean = lean && oct_config_rows_placement(config, v) == OCT_PLACEMENT_COLD;
+    return lean;
+}
+
+static oct_status load_payloads(oct_sealed *segment, const oct_collection_config *config,
+                                oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_container *container = segment->container;
+    const void *at = NULL;
+    size_t loaded = 0;
+    uint64_t bytes = 0;
+    bool cold = oct_config_payload_placement(config) == OCT_PLACEMENT_COLD;
+    TRY(is_lean(config) ? oct_sealed_leave_ends(segment, error) : load_ends(segment, error));
+    if (cold && !oct_container_is_viewed(container)) {
+        TRY(oct_sealed_leave_payloads(segment, &bytes, error));
+    } else {
+        TRY(oct_container_load_lazy(container, OCT_SECTION_PAYLOADS, 0, &at, &loaded, error));
+        segment->payloads = at;
+        bytes = loaded;
+    }
+    if (segment->payload_bytes != bytes)
+        return corrupt(segment, "payloads have the wrong size", error);
+done:
+    return status;
 }
 
 /* ---- vectors ------------------------------------------------------------------------- */
@@ -251,7 +271,8 @@ static oct_status load_present(oct_sealed *segment, uint32_t v, oct_error *error
 }
 
 /* Where each point's rows or values end; *total is the last. */
-static oct_status load_ends(oct_sealed *segment, uint32_t v, uint64_t *total, oct_error *error)
+static oct_status load_vector_ends(oct_sealed *segment, uint32_t v, uint64_t *total,
+                                   oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_sealed_vector *vector = &segment->vectors[v];
@@ -285,7 +306,7 @@ static oct_status load_sparse(oct_sealed *segment, uint32_t v, oct_error *error)
     const void *at = NULL;
     size_t bytes = 0;
     uint64_t total = 0;
-    TRY(load_ends(segment, v, &total, error));
+    TRY(load_vector_ends(segment, v, &total, error));
     TRY(oct_container_load_lazy(segment->container, OCT_SECTION_VECTORS, v, &at, &bytes, error));
     if (bytes / 8 != total || bytes % 8)
         return corrupt(segment, "a vector section has the wrong size", error);
@@ -297,17 +318,26 @@ done:
 }
 
 /* The rows of a dense vector or multivector. */
-static oct_status load_rows(oct_sealed *segment, uint32_t v, oct_error *error)
+static oct_status load_rows(oct_sealed *segment, const oct_collection_config *config, uint32_t v,
+                            oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_sealed_vector *vector = &segment->vectors[v];
     const void *at = NULL;
-    size_t bytes = 0, row_bytes = oct_flat_row_bytes(&vector->flat);
-    uint64_t rows = segment->count;
-    if (vector->params.kind == OCT_VECTOR_MULTI) TRY(load_ends(segment, v, &rows, error));
-    TRY(oct_container_load_lazy(segment->container, OCT_SECTION_VECTORS, v, &at, &bytes, error));
+    size_t loaded = 0, row_bytes = oct_flat_row_bytes(&vector->flat);
+    uint64_t rows = segment->count, bytes = 0;
+    bool cold = oct_config_rows_placement(config, v) == OCT_PLACEMENT_COLD;
+    if (vector->params.kind == OCT_VECTOR_MULTI) TRY(load_vector_ends(segment, v, &rows, error));
+    if (cold) {
+        TRY(oct_sealed_leave_rows(segment, v, &bytes, error));
+    } else {
+        TRY(oct_container_load_lazy(segment->container, OCT_SECTION_VECTORS, v, &at, &loaded,
+                                    error));
+        bytes = loaded;
+    }
     if (bytes / row_bytes != rows || bytes % row_bytes)
         return corrupt(segment, "a vector section has the wrong size", error);
+    if (cold) return OCT_OK;
     if (vector->flat.datatype == OCT_DATATYPE_FLOAT32)
         vector->flat.rows = at;
     else
@@ -317,8 +347,8 @@ done:
 }
 
 /* A walk jumps about in its graph: in memory of ours it may lie in large pages, of which the
- * processor remembers more (a fifth more queries a second on 100,000 x 384). `on_disk` says that
- * there is not the memory for that. */
+ * processor remembers more (a fifth more queries a second on 100,000 x 384). A cold graph lies in
+ * its file: there is not the memory for that. */
 static oct_status load_graph(oct_sealed *segment, const oct_collection_config *config, uint32_t v,
                              oct_error *error)
 {
@@ -327,23 +357,24 @@ static oct_status load_graph(oct_sealed *segment, const oct_collection_config *c
     size_t bytes = 0;
     oct_container *container = segment->container;
     oct_sealed_vector *vector = &segment->vectors[v];
-    bool on_disk = oct_config_hnsw(config, v).on_disk != 0;
+    bool cold = oct_config_graph_placement(config, v) == OCT_PLACEMENT_COLD;
     if (!oct_container_has(container, OCT_SECTION_GRAPH, v)) return OCT_OK;
     if (vector->params.kind != OCT_VECTOR_DENSE)
         return corrupt(segment, "a graph over multivectors", error);
-    TRY(on_disk ? oct_container_load(container, OCT_SECTION_GRAPH, v, &at, &bytes, error)
-                : oct_container_load_memory(container, OCT_SECTION_GRAPH, v, &at, &bytes, error));
+    TRY(cold ? oct_container_load(container, OCT_SECTION_GRAPH, v, &at, &bytes, error)
+             : oct_container_load_memory(container, OCT_SECTION_GRAPH, v, &at, &bytes, error));
     TRY(oct_hnsw_open(segment->host->alloc, &vector->flat, at, bytes, &vector->graph, error));
     if (!oct_container_has(container, OCT_SECTION_LINKS, v)) return OCT_OK;
-    TRY(on_disk ? oct_container_load(container, OCT_SECTION_LINKS, v, &at, &bytes, error)
-                : oct_container_load_memory(container, OCT_SECTION_LINKS, v, &at, &bytes, error));
+    TRY(cold ? oct_container_load(container, OCT_SECTION_LINKS, v, &at, &bytes, error)
+             : oct_container_load_memory(container, OCT_SECTION_LINKS, v, &at, &bytes, error));
     TRY(oct_hnsw_links_open(vector->graph, at, bytes, error));
 done:
     return status;
 }
 
 /* A multivector has a code for every row. */
-static oct_status load_quant(oct_sealed *segment, uint32_t v, oct_error *error)
+static oct_status load_quant(oct_sealed *segment, const oct_collection_config *config, uint32_t v,
+                             oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_sealed_vector *vector = &segment->vectors[v];
@@ -357,7 +388,9 @@ static oct_status load_quant(oct_sealed *segment, uint32_t v, oct_error *error)
         rows.count = (uint32_t)count;
         rows.present = NULL;
     }
-    TRY(oct_container_load(segment->container, OCT_SECTION_QUANT, v, &at, &bytes, error));
+    bool pinned = oct_config_codes_placement(config, v) == OCT_PLACEMENT_PINNED;
+    TRY((pinned ? oct_container_load_memory : oct_container_load)(
+        segment->container, OCT_SECTION_QUANT, v, &at, &bytes, error));
     TRY(oct_quant_open(segment->host->alloc, &rows, at, bytes, &vector->quant, error));
     vector->flat.quant = vector->quant;
 done:
@@ -378,8 +411,8 @@ static oct_status load_vector(oct_sealed *segment, const oct_sealed_open_request
                                .touch_arg = segment->container };
     TRY(load_present(segment, v, error));
     if (vector->params.kind == OCT_VECTOR_SPARSE) return load_sparse(segment, v, error);
-    TRY(load_rows(segment, v, error));
-    TRY(load_quant(segment, v, error));
+    TRY(load_rows(segment, request->config, v, error));
+    TRY(load_quant(segment, request->config, v, error));
     TRY(load_graph(segment, request->config, v, error));
 done:
     return status;
@@ -417,8 +450,9 @@ oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset, uint
         rows = (size_t)vector->ends[offset] - row;
         out->rows = (uint32_t)rows;
     }
-    TRY(oct_flat_touch(flat, row, rows, error));
     out->count = (uint32_t)(rows * flat->dim);
+    if (flat->read) return oct_sealed_read_rows(segment, v, row, arena, out, error);
+    TRY(oct_flat_touch(flat, row, rows, error));
     if (flat->rows) {
         out->values = flat->rows + row * flat->dim;
         return OCT_OK;
@@ -444,6 +478,7 @@ static void destroy(oct_sealed *segment)
     oct_free(alloc, segment->vectors, segment->vector_count * sizeof(oct_sealed_vector));
     oct_free(alloc, segment->fields,
              segment->fields ? segment->field_count * sizeof(oct_sealed_field) : 0);
+    oct_sealed_cold_deinit(segment);
     oct_container_close(segment->container);
     if (oct_atomic_load(&segment->doomed)) {
         const oct_vfs *vfs = segment->host->vfs;
@@ -467,7 +502,7 @@ oct_status oct_sealed_open(const oct_sealed_open_request *request, oct_sealed **
     TRY(oct_container_open(host->alloc, host->vfs, segment->path, &segment->container, error));
     TRY(read_meta(segment, request->config, error));
     TRY(load_ids(segment, error));
-    TRY(load_payloads(segment, error));
+    TRY(load_payloads(segment, request->config, error));
     for (uint32_t v = 0; v < segment->vector_count; v++)
         TRY(load_vector(segment, request, v, error));
     *out = segment;

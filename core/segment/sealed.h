@@ -44,11 +44,12 @@ typedef struct oct_sealed_vector {
     oct_vector_params params; /* name (into the meta section), form, size, metric, datatype */
     oct_flat flat; /* flat.quant is `quant`. Multivectors: rows of all points, but count and present
                     * are of points; sparse vectors: only count and present */
-    oct_quant *quant;       /* NULL: not quantized */
-    oct_hnsw *graph;        /* NULL: search it exactly */
-    const uint64_t *ends;   /* multi: [count] rows; sparse: [count] values */
-    const uint32_t *values; /* sparse: per point its dimensions, then its values (f32) */
-    uint32_t filled;        /* sparse: points that have a value */
+    oct_quant *quant;        /* NULL: not quantized */
+    oct_hnsw *graph;         /* NULL: search it exactly */
+    const uint64_t *ends;    /* multi: [count] rows; sparse: [count] values */
+    const uint32_t *values;  /* sparse: per point its dimensions, then its values (f32) */
+    uint32_t filled;         /* sparse: points that have a value */
+    oct_section_place place; /* of rows that stay on disk (flat.read) */
     oct_sparse sparse;
 } oct_sealed_vector;
 
@@ -69,17 +70,22 @@ typedef struct oct_sealed {
     uint32_t number_count; /* ids [0, number_count) are numbers, the rest UUIDs */
     const uint64_t *low;
     const uint64_t *high; /* [count - number_count] */
+    /* NULL when they stay on disk (sealed_cold.c); then the places are set. */
     const uint64_t *versions;
     const uint64_t *payload_ends;
     const char *payloads;
-    oct_sealed_vector *vectors; /* [vector_count], as in the collection's config */
+    uint64_t payload_bytes;
+    oct_section_place versions_place, ends_place, payloads_place;
+    struct oct_sealed_window *window; /* set when payloads are read from disk */
+    oct_sealed_vector *vectors;       /* [vector_count], as in the collection's config */
     uint32_t vector_count;
     oct_sealed_field *fields; /* [field_count] */
     uint32_t field_count;
 } oct_sealed;
 
-/* Open file `number` of `directory` for a collection of this config. Everything but vectors and
- * payloads is verified here, those when they are first read. CORRUPT says what is wrong. */
+/* Open file `number` of `directory` for a collection of this config, which says what of it is held
+ * in memory. Everything but vectors, payloads and what else stays on disk is verified here, those
+ * when they are first read. CORRUPT says what is wrong. */
 typedef struct oct_sealed_open_request {
     const oct_host *host; /* outlives the segment, as do kernels */
     const oct_kernels *kernels;
@@ -105,11 +111,16 @@ oct_point_id oct_sealed_id(const oct_sealed *segment, uint32_t offset);
 uint32_t oct_sealed_find(const oct_sealed *segment, oct_point_id id);
 /* The first offset whose id is not before `id`; count when there is none. */
 uint32_t oct_sealed_lower_bound(const oct_sealed *segment, oct_point_id id);
-/* The payload text ("" = none), verified. CORRUPT. */
+OCT_MUST_CHECK oct_status oct_sealed_version(const oct_sealed *segment, uint32_t offset,
+                                             uint64_t *out, oct_error *error);
+/* The payload text ("" = none), verified; borrowed from the file, or read into the arena. CORRUPT,
+ * NOMEM, LIMIT, IO. */
 OCT_MUST_CHECK oct_status oct_sealed_payload(const oct_sealed *segment, uint32_t offset,
-                                             oct_str *out, oct_error *error);
+                                             oct_arena *arena, oct_str *out, oct_error *error);
+OCT_MUST_CHECK oct_status oct_sealed_payload_bytes(const oct_sealed *segment, uint32_t offset,
+                                                   uint64_t *out, oct_error *error);
 /* Vector v of a point, verified; its values are NULL when it has none. Borrowed from the file, or
- * decoded into the arena where the datatype is not float32. CORRUPT, NOMEM, LIMIT. */
+ * read or decoded into the arena where it is on disk or not float32. CORRUPT, NOMEM, LIMIT, IO. */
 OCT_MUST_CHECK oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset,
                                                uint32_t v, oct_arena *arena, oct_named_vector *out,
                                                oct_error *error);

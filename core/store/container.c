@@ -25,6 +25,10 @@
  * small buffer, so no cache of blocks is needed. All sizes are checked against the size of the
  * file before memory is taken for them.
  *
+ * What is to stay on disk is read piece by piece (oct_container_read), even where the file is
+ * viewed: pages that were looked at through a view count as the process's memory. The first piece
+ * of a block costs reading all of it, for its checksum; the same bitmap remembers that.
+ *
  * Rejected: a checksum per section (a lazy reader would have to touch all of it), a table at the
  * front (the file could not be written in one go), several views (one covers them all). */
 #include "store/container.h"
@@ -152,7 +156,7 @@ static oct_status read_footer(oct_container *container, oct_error *error)
     TRY(vfs->read(vfs->self, container->file, container->file_bytes - sizeof trailer, &trailer,
                   sizeof trailer, error));
     TRY(check_trailer(container, &trailer, error));
-    if (trailer.footer_offset > SIZE_MAX || trailer.footer_bytes > SIZE_MAX)
+    if (trailer.footer_bytes > SIZE_MAX)
         TRY(oct_fail(error, OCT_LIMIT, "%s: %" PRIu64 " bytes are more than memory can address",
                      path, container->file_bytes));
     container->blocks_end = trailer.footer_offset;
@@ -177,10 +181,13 @@ static oct_status start_view(oct_container *container, oct_error *error)
     const oct_vfs *vfs = container->vfs;
     const void *view;
     size_t words = container->block_count / 32 + (container->block_count % 32 != 0);
-    if (!(vfs->caps & OCT_CAP_VIEW)) goto done;
     container->verified = oct_new_zeroed(container->alloc, words * sizeof *container->verified);
     if (!container->verified) TRY(oct_fail_nomem(error, "a block bitmap"));
     container->verified_words = words;
+    if (!(vfs->caps & OCT_CAP_VIEW)) goto done;
+    if (container->blocks_end > SIZE_MAX)
+        TRY(oct_fail(error, OCT_LIMIT, "%s: %" PRIu64 " bytes are more than memory can address",
+                     container->path.text, container->file_bytes));
     TRY(vfs->view(vfs->self, container->file, 0, (size_t)container->blocks_end, &view, error));
     container->view = view;
 done:
@@ -224,6 +231,11 @@ void oct_container_close(oct_container *container)
 }
 
 /* --- sections -------------------------------------------------------------------------------- */
+
+bool oct_container_is_viewed(const oct_container *container)
+{
+    return container->view != NULL;
+}
 
 uint64_t oct_container_file_bytes(const oct_container *container)
 {
@@ -284,12 +296,22 @@ static oct_status check_crc(const oct_container *container, size_t block, uint32
         container->path.text, (uint64_t)block, block_start(block), block_end(container, block));
 }
 
+static bool is_verified(const oct_container *container, size_t block)
+{
+    return (oct_atomic_load_u32(&container->verified[block / 32]) & 1u << block % 32) != 0;
+}
+
+static void set_verified(oct_container *container, size_t block)
+{
+    (void)oct_atomic_or_u32(&container->verified[block / 32], 1u << block % 32);
+}
+
 static oct_status verify_viewed(oct_container *container, size_t block, oct_error *error)
 {
     const uint8_t *at = container->view + block_start(block);
     uint32_t crc = oct_crc32c(0, at, (size_t)(block_end(container, block) - block_start(block)));
     oct_status status = check_crc(container, block, crc, error);
-    if (status == OCT_OK) oct_atomic_or_u32(&container->verified[block / 32], 1u << block % 32);
+    if (status == OCT_OK) set_verified(container, block);
     return status;
 }
 
@@ -337,14 +359,16 @@ done:
 static oct_status read_section(oct_container *container, loadable *section, oct_error *error)
 {
     oct_status status = OCT_OK;
-    size_t bytes = (size_t)section->entry.bytes;
+    size_t bytes = 0;
     uint64_t from = section->entry.offset;
-    uint64_t to = from + bytes;
+    uint64_t to = from + section->entry.bytes;
     uint8_t *memory = NULL;
     uint8_t *target;
     size_t memory_bytes = 0;
     /* The allocator aligns to 8 only. */
-    if (bytes > SIZE_MAX - OCT_SECTION_ALIGN) TRY(oct_fail_nomem(error, "a section"));
+    if (section->entry.bytes > SIZE_MAX - OCT_SECTION_ALIGN)
+        TRY(oct_fail_nomem(error, "a section"));
+    bytes = (size_t)section->entry.bytes;
     memory_bytes = bytes + OCT_SECTION_ALIGN;
     memory = oct_new(container->alloc, memory_bytes);
     if (!memory) TRY(oct_fail_nomem(error, "a section"));
@@ -430,12 +454,65 @@ oct_status oct_container_touch(oct_container *container, const void *at, size_t 
     ASSERT(bytes <= container->blocks_end - offset);
     first = offset / OCT_CONTAINER_BLOCK_BYTES;
     last = (offset + bytes - 1) / OCT_CONTAINER_BLOCK_BYTES;
-    for (size_t block = first; block <= last; block++) {
-        uint32_t word = oct_atomic_load_u32(&container->verified[block / 32]);
-        if (!(word & (1u << block % 32))) TRY(verify_viewed(container, block, error));
+    for (size_t block = first; block <= last; block++)
+        if (!is_verified(container, block)) TRY(verify_viewed(container, block, error));
+done:
+    return status;
+}
+
+/* --- reading in place ------------------------------------------------------------------------ */
+
+oct_status oct_container_place(oct_container *container, uint32_t kind, uint32_t index,
+                               oct_section_place *out, oct_error *error)
+{
+    loadable *section;
+    oct_status status = find_section(container, kind, index, &section, error);
+    *out = (oct_section_place){ .container = container };
+    if (status != OCT_OK) return status;
+    out->offset = section->entry.offset;
+    out->bytes = section->entry.bytes;
+    return OCT_OK;
+}
+
+oct_status oct_container_read(const oct_section_place *place, uint64_t at, void *target,
+                              size_t bytes, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_container *container = place->container;
+    uint8_t *to = target;
+    ASSERT(at <= place->bytes && bytes <= place->bytes - at);
+    at += place->offset;
+    for (uint64_t end = at + bytes, until = at; at < end; to += until - at, at = until) {
+        size_t block = (size_t)(at / OCT_CONTAINER_BLOCK_BYTES);
+        while (until < end && is_verified(container, (size_t)(until / OCT_CONTAINER_BLOCK_BYTES)))
+            until = MIN(end, block_end(container, (size_t)(until / OCT_CONTAINER_BLOCK_BYTES)));
+        if (until > at) {
+            TRY(container->vfs->read(container->vfs->self, container->file, at, to,
+                                     (size_t)(until - at), error));
+            continue;
+        }
+        until = MIN(end, block_end(container, block));
+        TRY(read_through_block(container, block, at, end, to, error));
+        set_verified(container, block);
     }
 done:
     return status;
+}
+
+uint64_t oct_container_section_held(const oct_container *container, uint32_t i, uint64_t *mapped)
+{
+    const loadable *section = &container->sections[i];
+    *mapped = 0;
+    if (section->memory) return section->memory_bytes;
+    if (!section->at || section->entry.bytes == 0) return 0;
+    uint64_t from = section->entry.offset, end = from + section->entry.bytes;
+    for (uint64_t at = from; at < end;) {
+        size_t block = (size_t)(at / OCT_CONTAINER_BLOCK_BYTES);
+        uint64_t until = MIN(end, block_end(container, block));
+        if (is_verified(container, block)) *mapped += until - at;
+        at = until;
+    }
+    return 0;
 }
 
 oct_status oct_container_verify(oct_container *container, oct_error *error)

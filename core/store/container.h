@@ -40,6 +40,8 @@ OCT_MUST_CHECK oct_status oct_container_open(const oct_alloc *alloc, const oct_v
 /* Every pointer it gave is dead. NULL allowed. */
 void oct_container_close(oct_container *container);
 
+/* Are sections viewed, or read into memory? */
+bool oct_container_is_viewed(const oct_container *container);
 uint64_t oct_container_file_bytes(const oct_container *container);
 bool oct_container_has(const oct_container *container, uint32_t kind, uint32_t index);
 /* List sections: i in [0, count). */
@@ -70,6 +72,26 @@ OCT_MUST_CHECK oct_status oct_container_load_lazy(oct_container *container, uint
  * are verified already: an atomic load per block. Any thread. CORRUPT names file and block. */
 OCT_MUST_CHECK oct_status oct_container_touch(oct_container *container, const void *at,
                                               size_t bytes, oct_error *error);
+
+/* A section that stays on disk. The container outlives it. */
+typedef struct oct_section_place {
+    oct_container *container;
+    uint64_t offset; /* in the file */
+    uint64_t bytes;
+} oct_section_place;
+
+/* NOT_FOUND when there is no such section. */
+OCT_MUST_CHECK oct_status oct_container_place(oct_container *container, uint32_t kind,
+                                              uint32_t index, oct_section_place *out,
+                                              oct_error *error);
+/* Copy bytes [at, at + bytes) of a section (asserted to lie inside), verified, without keeping
+ * anything in memory. The first bytes of a block of 64 KiB cost reading all of it. Any thread. */
+OCT_MUST_CHECK oct_status oct_container_read(const oct_section_place *place, uint64_t at,
+                                             void *target, size_t bytes, oct_error *error);
+
+/* Memory that section i was read into, or 0; *mapped: bytes of it that were looked at through a
+ * view, by whole blocks. Any thread, once nothing is loaded any more. */
+uint64_t oct_container_section_held(const oct_container *container, uint32_t i, uint64_t *mapped);
 
 /* Verify every block. */
 OCT_MUST_CHECK oct_status oct_container_verify(oct_container *container, oct_error *error);

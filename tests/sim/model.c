@@ -298,14 +298,15 @@ static void create_collection(model_collection *after, model_change *change, uin
 {
     set_path(change, "PUT", number, "");
     put(change,
-        "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Dot\"%s},"
-        "\"b\":{\"size\":3,\"distance\":\"Euclid\"%s},"
-        "\"m\":{\"size\":8,\"distance\":\"Dot\",\"datatype\":\"float16\","
+        "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Dot\",\"on_disk\":%s%s},"
+        "\"b\":{\"size\":3,\"distance\":\"Euclid\",\"memory\":\"cold\"%s},"
+        "\"m\":{\"size\":8,\"distance\":\"Dot\",\"datatype\":\"float16\",\"memory\":\"cold\","
         "\"multivector_config\":{\"comparator\":\"max_sim\"}%s}},"
         "\"sparse_vectors\":{\"s\":{}},"
         "\"hnsw_config\":{\"m\":4,\"ef_construct\":8,\"full_scan_threshold\":10,"
         "\"payload_m\":%u},\"optimizers_config\":{\"indexing_threshold\":%u,"
         "\"vacuum_min_vector_number\":100,\"deleted_threshold\":0.1}}",
+        number ? "true" : "false",
         number ? ",\"quantization_config\":{\"turbo\":{\"bits\":\"bits2\"}}"
                : ",\"quantization_config\":{\"scalar\":{\"type\":\"int8\"}}",
         number ? "" : ",\"quantization_config\":{\"binary\":{\"encoding\":\"two_bits\"}}",

@@ -72,8 +72,10 @@ typedef struct counted_segment {
     const oct_field *field;    /* of "k" */
 } counted_segment;
 
-static oct_status counted_payload(void *self, uint32_t offset, oct_str *out, oct_error *error)
+static oct_status counted_payload(void *self, uint32_t offset, oct_arena *arena, oct_str *out,
+                                  oct_error *error)
 {
+    (void)arena;
     counted_segment *segment = self;
     segment->reads++;
     if (segment->payload_status != OCT_OK)

@@ -25,8 +25,10 @@ typedef struct test_segment {
     uint32_t reads; /* payloads asked for */
 } test_segment;
 
-static oct_status segment_payload(void *self, uint32_t offset, oct_str *out, oct_error *error)
+static oct_status segment_payload(void *self, uint32_t offset, oct_arena *arena, oct_str *out,
+                                  oct_error *error)
 {
+    (void)arena;
     test_segment *segment = self;
     (void)error;
     segment->reads++;

@@ -416,7 +416,64 @@ TEST(forged_footers_are_refused)
     CHECK(fixture_deinit(&world));
 }
 
-TEST_MAIN(sections_come_back, large_sections_begin_on_a_page, abandon_leaves_nothing,
-          at_most_so_many_sections, every_changed_byte_is_found,
+/* Random pieces of random sections; *wrong when other bytes came back than were written. */
+static oct_status read_pieces(oct_container *container, bool *wrong)
+{
+    oct_status status = OCT_OK;
+    static uint8_t piece[200001];
+    for (uint32_t round = 0; round < 60; round++) {
+        const section_plan section = plan[test_random_below(SECTIONS_MAX)];
+        oct_section_place place;
+        TRY(oct_container_place(container, section.kind, section.index, &place, NULL));
+        size_t at = test_random_below((uint32_t)section.bytes + 1);
+        size_t bytes = test_random_below((uint32_t)(section.bytes - at) + 1);
+        if (round % 2) bytes = MIN(bytes, (size_t)100);
+        TRY(oct_container_read(&place, at, piece, bytes, NULL));
+        for (size_t i = 0; i < bytes; i++)
+            *wrong = *wrong || piece[i] != record_byte(content_of(section), at + i);
+        *wrong = *wrong || place.bytes != section.bytes;
+    }
+done:
+    return status;
+}
+
+TEST(pieces_are_read_and_verified)
+{
+    fixture world;
+    CHECK(fixture_init(&world));
+    CHECK(make_file(&world, SECTIONS_MAX));
+    file_image whole = file_save(world.vfs, FILE_NAME);
+    uint32_t found = 0;
+    for (uint32_t round = 0; round < 60; round++) {
+        oct_vfs vfs = vfs_for(&world, round % 2 == 0);
+        oct_container *container;
+        bool wrong = false;
+        uint64_t mapped;
+        CHECK(file_restore(world.vfs, FILE_NAME, whole));
+        CHECK(oct_container_open(world.alloc, &vfs, FILE_NAME, &container, NULL) == OCT_OK);
+        CHECK(read_pieces(container, &wrong) == OCT_OK && !wrong);
+        for (uint32_t i = 0; i < SECTIONS_MAX; i++) /* nothing is held */
+            CHECK(oct_container_section_held(container, i, &mapped) == 0 && mapped == 0);
+        oct_section_place place;
+        CHECK(oct_container_place(container, 77, 0, &place, NULL) == OCT_NOT_FOUND);
+        oct_container_close(container);
+
+        whole.at[test_random_below((uint32_t)whole.bytes)] ^= 8;
+        CHECK(file_restore(world.vfs, FILE_NAME, whole));
+        if (oct_container_open(world.alloc, &vfs, FILE_NAME, &container, NULL) == OCT_OK)
+            found += read_pieces(container, &wrong) == OCT_CORRUPT;
+        CHECK(!wrong);
+        oct_container_close(container);
+        free(whole.at);
+        CHECK(make_file(&world, SECTIONS_MAX));
+        whole = file_save(world.vfs, FILE_NAME);
+    }
+    CHECK(found > 10);
+    free(whole.at);
+    CHECK(fixture_deinit(&world));
+}
+
+TEST_MAIN(pieces_are_read_and_verified, sections_come_back, large_sections_begin_on_a_page,
+          abandon_leaves_nothing, at_most_so_many_sections, every_changed_byte_is_found,
           every_zeroed_page_and_every_length_is_found, lazy_sections_are_verified_where_touched,
           forged_footers_are_refused)
