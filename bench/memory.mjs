@@ -37,7 +37,8 @@ const CONFIGS = {
   cold: { vector: cold, says: 'f32 on disk, the codes a graph is walked on' },
   int8: { vector: cold, goal: 0.35, says: 'int8, originals on disk',
     quantization: { scalar: { type: 'int8', memory: 'pinned' } }, params: { rescore: true } },
-  binary: { vector: cold, goal: 0.15, says: `binary, originals on disk, oversampling ${OVERSAMPLING}`,
+  binary: { vector: cold, goal: 0.15,
+    says: `binary, originals on disk, oversampling ${OVERSAMPLING}`,
     quantization: { binary: { memory: 'pinned', query_encoding: 'scalar8bits' } },
     params: { rescore: true, oversampling: OVERSAMPLING } },
 };
@@ -101,7 +102,8 @@ async function make(octant, directory, name, data, distance) {
     directory]);
   const row = { target: name, data: data.name, rounds: 1 };
   report({ ...row, name: 'import and index, peak resident', value: peak / 2 ** 20, unit: 'MB' });
-  report({ ...row, name: 'import and index', value: (performance.now() - begin) / 1000, unit: 's' });
+  const seconds = (performance.now() - begin) / 1000;
+  report({ ...row, name: 'import and index', value: seconds, unit: 's' });
 }
 
 function freePort() {
@@ -157,7 +159,8 @@ async function native(octant, directory, name, data) {
   const weigh = (when) => {
     const bytes = status(server.pid, 'VmRSS') / data.count;
     report({ ...row, name: `resident ${when}, bytes a point`, value: bytes, unit: 'B' });
-    report({ ...row, name: `resident ${when}, over the unit`, value: bytes / unit, unit: '', goal });
+    report({ ...row, name: `resident ${when}, over the unit`, value: bytes / unit, unit: '',
+      goal });
   };
   try {
     const { status: color } = await server.post('');
