@@ -38,6 +38,15 @@ done:
     return status;
 }
 
+static oct_status read_update(oct_decoder *decoder, const oct_node *body, oct_request *out)
+{
+    oct_status status = OCT_OK;
+    TRY(oct_expect(decoder, body, OCT_JSON_OBJECT));
+    TRY(oct_config_parse_update(decoder->arena, body->value, &out->config, decoder->error));
+done:
+    return status;
+}
+
 static oct_status read_write(oct_decoder *decoder, const oct_node *body, oct_write_kind kind,
                              oct_request *out)
 {
@@ -59,6 +68,8 @@ static oct_status read_by_op(oct_decoder *decoder, const oct_node *body, oct_req
         return OCT_OK;
     case OCT_OP_collections_create:
         return read_create(decoder, body, out);
+    case OCT_OP_collections_update:
+        return read_update(decoder, body, out);
     case OCT_OP_index_create:
         return read_write(decoder, body, OCT_WRITE_CREATE_INDEX, out);
     case OCT_OP_index_delete:

@@ -258,6 +258,7 @@ void oct_encode_result(oct_json_writer *writer, const oct_request *request,
         write_exists(writer, response->flag);
         break;
     case OCT_OP_collections_create:
+    case OCT_OP_collections_update:
     case OCT_OP_collections_delete:
         oct_json_write_bool(writer, response->flag);
         break;

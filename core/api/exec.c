@@ -26,6 +26,9 @@ static oct_status exec_pinned(oct_arena *arena, const oct_request *request, oct_
     switch (request->op) {
     case OCT_OP_collections_get:
         return oct_collection_describe(collection, arena, &response->info, error);
+    case OCT_OP_collections_update:
+        response->flag = true;
+        return oct_collection_update(collection, arena, &request->config, error);
     case OCT_OP_index_create:
     case OCT_OP_index_delete:
     case OCT_OP_points_upsert:

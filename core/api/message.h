@@ -59,7 +59,7 @@ typedef struct oct_request {
     oct_str id;
     bool wait;
     union {                           /* by op */
-        oct_collection_config config; /* collections_create */
+        oct_collection_config config; /* collections_create, collections_update */
         oct_write write;              /* access WRITE */
         oct_query query;              /* points_query, points_search */
         struct {                      /* points_query_batch, points_search_batch */
@@ -75,7 +75,7 @@ typedef struct oct_request {
 typedef struct oct_response {
     oct_collection *pinned; /* what the response may point into; NULL when nothing */
     union {                 /* by op */
-        bool flag;          /* created, deleted, exists */
+        bool flag;          /* created, updated, deleted, exists */
         struct {
             const oct_str *names;
             uint32_t name_count;

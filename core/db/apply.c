@@ -120,7 +120,7 @@ static size_t words_of(const oct_collection_config *config, const oct_slot *slot
 static oct_status update_vectors(staging *stage, const oct_change *change, oct_error *error)
 {
     oct_status status = OCT_OK;
-    const oct_collection_config *config = stage->collection->config;
+    const oct_collection_config *config = stage->collection->shape;
     for (uint32_t i = 0; i < change->point_count; i++) {
         const oct_slot *update = &change->points[i];
         oct_location where;
@@ -145,7 +145,7 @@ done:
 static oct_status delete_vectors(staging *stage, const oct_change *change, oct_error *error)
 {
     oct_status status = OCT_OK;
-    const oct_collection_config *config = stage->collection->config;
+    const oct_collection_config *config = stage->collection->shape;
     for (uint32_t i = 0; i < change->id_count; i++) {
         oct_location where;
         oct_slot slot;
@@ -293,7 +293,7 @@ static oct_status begin(oct_collection *collection, oct_arena *arena, uint64_t s
     *stage = (staging){ .collection = collection, .before = before, .sequence = sequence };
     stage->reading = (oct_reading){ .host = collection->host,
                                     .kernels = collection->kernels,
-                                    .config = collection->config,
+                                    .config = collection->view->settings->config,
                                     .view = before,
                                     .arena = arena };
     stage->active = active;
@@ -351,7 +351,7 @@ oct_status oct_apply(oct_collection *collection, oct_arena *arena, const oct_cha
     TRY(begin(collection, arena, oct_wal_last_sequence(wal) + 1, &stage, error));
     TRY(stage_change(&stage, change, error));
     TRY(extend_active(&stage, error));
-    TRY(oct_record_write(change, collection->config, &record, error));
+    TRY(oct_record_write(change, collection->shape, &record, error));
     TRY(take_space(&stage, change, record.bytes, error));
     *sequence = oct_wal_append(wal, record.at, record.bytes);
     ASSERT(*sequence == stage.sequence);

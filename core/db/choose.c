@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "model/config.h"
+#include "segment/graph.h"
 
 enum {
     APPENDABLE_POINTS = 10000,
@@ -54,7 +55,7 @@ static bool needs_vacuum(const oct_optimizers_config *config, uint32_t count, ui
 /* Deaths that are only in the log yet make a vacuum worth while once they are saved. */
 static bool deaths_wait(const oct_collection *collection, const oct_view *view)
 {
-    oct_optimizers_config config = oct_config_optimizers(collection->config);
+    oct_optimizers_config config = oct_config_optimizers(view->settings->config);
     for (uint32_t i = 0; i < view->count; i++) {
         const oct_view_entry *entry = &view->entries[i];
         if (!entry->sealed || entry->alive == entry->saved) continue;
@@ -100,30 +101,20 @@ bool oct_wants_graphs(const oct_collection_config *config, const oct_view *view,
     return threshold > 0 && numbers * sizeof(float) / 1024 >= (double)threshold;
 }
 
-static bool lacks_graph(const oct_collection_config *config, const oct_view *view,
-                        const oct_merge_choice *one)
+/* Has the segment graphs or codes for other settings than these, or lacks it some? As Qdrant has
+ * it, segments get codes when they get graphs. */
+static bool is_stale(const oct_collection_config *config, const oct_view *view,
+                     const oct_merge_choice *one)
 {
-    const oct_sealed *sealed = view->entries[one->entries[0]].sealed;
-    if (!oct_wants_graphs(config, view, one)) return false;
-    for (uint32_t v = 0; v < config->vector_count; v++)
-        if (oct_config_has_graph(config, v) && !sealed->vectors[v].graph) return true;
-    return false;
-}
-
-/* Are its quantized codes others than the config asks for? As Qdrant has it, segments get codes
- * when they get graphs. */
-static bool lacks_codes(const oct_collection_config *config, const oct_view *view,
-                        const oct_merge_choice *one)
-{
-    bool deserves = oct_wants_graphs(config, view, one);
+    bool wanted = oct_wants_graphs(config, view, one);
     for (uint32_t v = 0; v < config->vector_count; v++) {
-        const oct_quantization_config *wanted = oct_config_quantization(config, v);
-        const oct_quant *quant = view->entries[one->entries[0]].sealed->vectors[v].quant;
-        if (!wanted && quant) return true;
-        if (!wanted || !deserves) continue;
-        if (!quant) return true;
-        oct_quant_params has = oct_quant_params_get(quant), asked = oct_quant_params_of(wanted);
-        if (!oct_quant_params_equal(&has, &asked)) return true;
+        const oct_sealed_vector *vector = &view->entries[one->entries[0]].sealed->vectors[v];
+        const oct_quantization_config *codes = oct_config_quantization(config, v);
+        if (vector->graph ? oct_graph_is_stale(config, v, vector->graph)
+                          : wanted && oct_config_has_graph(config, v))
+            return true;
+        if (vector->quant ? !oct_quant_is_asked(vector->quant, codes) : wanted && codes)
+            return true;
     }
     return false;
 }
@@ -165,9 +156,9 @@ static oct_merge_choice choose_vacuum(const oct_optimizers_config *config, const
     return best;
 }
 
-oct_merge_choice oct_choose_merge(const oct_collection_config *config, const oct_view *view,
-                                  bool pressed)
+oct_merge_choice oct_choose_merge(const oct_view *view, bool pressed)
 {
+    const oct_collection_config *config = view->settings->config;
     oct_optimizers_config optimizers = oct_config_optimizers(config);
     uint32_t sizes[OCT_SOURCES_MAX] = { 0 }, total = 0, segments = 0, largest = 0;
     oct_merge_choice list = choose_vacuum(&optimizers, view, pressed);
@@ -190,7 +181,7 @@ oct_merge_choice oct_choose_merge(const oct_collection_config *config, const oct
     }
     for (uint32_t i = 0; i < list.count; i++) {
         oct_merge_choice one = only(list.entries[i], sizes[i]);
-        if (lacks_graph(config, view, &one) || lacks_codes(config, view, &one)) return one;
+        if (is_stale(config, view, &one)) return one;
     }
     return (oct_merge_choice){ .count = 0 };
 }

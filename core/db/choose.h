@@ -17,8 +17,7 @@ bool oct_active_is_full(const oct_collection *collection, const oct_view *view);
 /* ... or is it time to, for the log's sake or for deaths that only the log knows? Under writer. */
 bool oct_should_rotate(const oct_collection *collection, const oct_view *view);
 /* What to merge next; count 0 when nothing needs it. Pressed for space, nothing but vacuum. */
-oct_merge_choice oct_choose_merge(const oct_collection_config *config, const oct_view *view,
-                                  bool pressed);
+oct_merge_choice oct_choose_merge(const oct_view *view, bool pressed);
 /* Is the largest vector of these segments large enough for graphs and codes? */
 bool oct_wants_graphs(const oct_collection_config *config, const oct_view *view,
                       const oct_merge_choice *chosen);

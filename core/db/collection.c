@@ -99,6 +99,7 @@ void oct_task_end(oct_task *task)
 {
     oct_fields_unpin(task->fields); /* before the file they may point into */
     oct_build_destroy(task->build);
+    oct_settings_unpin(task->settings);
     *task = (oct_task){ .build = NULL };
 }
 
@@ -124,7 +125,7 @@ static void destroy(oct_collection *collection)
     }
     for (uint32_t i = 0; i < collection->scratch_count; i++)
         oct_hnsw_scratch_destroy(collection->scratches[i]);
-    oct_config_free(alloc, collection->config);
+    oct_config_free(alloc, collection->shape);
     oct_mutex_deinit(&collection->seal_mutex);
     oct_mutex_deinit(&collection->merge_mutex);
     oct_mutex_deinit(&collection->writer);
@@ -137,11 +138,6 @@ static void destroy(oct_collection *collection)
 void oct_db_unpin(oct_collection *collection)
 {
     if (oct_atomic_subtract(&collection->references, 1) == 0) destroy(collection);
-}
-
-const oct_collection_config *oct_collection_config_of(const oct_collection *collection)
-{
-    return collection->config;
 }
 
 /* ---- problems ------------------------------------------------------------------------ */
@@ -213,7 +209,7 @@ static oct_status begin_over(oct_collection *collection, oct_arena *arena, oct_v
     out->view = view;
     out->reading = (oct_reading){ .host = collection->host,
                                   .kernels = collection->kernels,
-                                  .config = collection->config,
+                                  .config = view->settings->config,
                                   .view = view,
                                   .arena = arena,
                                   .scratch = scratch };

@@ -42,8 +42,9 @@ typedef struct oct_log {
 
 typedef struct oct_task { /* seal or merge */
     oct_build *build;
-    bool done;          /* a merge that waits for a seal to be published first */
-    oct_fields *fields; /* the result's payload indexes as far as they are made; NULL: none */
+    oct_settings *settings; /* it is built for */
+    bool done;              /* a merge that waits for a seal to be published first */
+    oct_fields *fields;     /* the result's payload indexes as far as they are made; NULL: none */
     oct_sealed *sources[OCT_SOURCES_MAX]; /* of a merge; pinned by the build */
     uint32_t source_count;
 } oct_task;
@@ -58,7 +59,10 @@ struct oct_collection {
     oct_str name;           /* owned */
     uint64_t number;
     char directory[OCT_DIRECTORY_BYTES];
-    const oct_collection_config *config; /* owned; NULL only when the manifest was unreadable */
+    /* The config it was first opened with, for what updates leave alone: which vectors there are,
+     * of which form. Owned, and outlives all segments; NULL when the manifest was never readable.
+     * The current config is the view's. */
+    const oct_collection_config *shape;
 
     oct_mutex seal_mutex, merge_mutex, writer, view_mutex;
     oct_view *view; /* under view_mutex; its last entry is the active memory segment */
@@ -81,7 +85,7 @@ struct oct_collection {
     oct_view *rotation;      /* under seal_mutex: the view when the frozen segment was frozen */
     oct_task seal;           /* under seal_mutex */
     oct_task merge;          /* under merge_mutex */
-    uint64_t merge_tried_at; /* 1 + the view's sequence at which a merge failed; 0 = none */
+    uint64_t merge_tried_at; /* the moment (maintain.c) at which a merge failed; 0 = none */
 
     oct_mutex scratch_mutex;
     oct_hnsw_scratch *scratches[OCT_SCRATCHES_MAX];
@@ -133,7 +137,7 @@ OCT_MUST_CHECK oct_status oct_found_detach(oct_arena *arena, oct_found *found, o
  * writer. */
 OCT_MUST_CHECK oct_status oct_state_write(oct_collection *collection, const oct_view *view,
                                           uint64_t log_start, bool *in_doubt, oct_error *error);
-/* Read it: fills config, next_file, log_start, generation and a view of sealed segments without
+/* Read it: fills shape, next_file, log_start, generation and a view of sealed segments without
  * an active one. NOT_FOUND when the collection was never finished. */
 OCT_MUST_CHECK oct_status oct_state_read(oct_collection *collection, oct_view **out,
                                          oct_error *error);
@@ -189,6 +193,11 @@ OCT_MUST_CHECK oct_status oct_collection_rotate(oct_collection *collection, oct_
 OCT_MUST_CHECK oct_status oct_publish_seal(oct_collection *collection, oct_error *error);
 /* Show the finished merge. Under merge_mutex, seal_mutex and writer, without a frozen segment. */
 OCT_MUST_CHECK oct_status oct_publish_merge(oct_collection *collection, oct_error *error);
+/* Write the manifest and show `view`, which is taken over, in which the segment `made` (or NULL) is
+ * new. On failure all is as before, or the collection has a problem. Under writer. */
+OCT_MUST_CHECK oct_status oct_collection_publish(oct_collection *collection, oct_view *view,
+                                                 oct_sealed *made, uint64_t log_start,
+                                                 oct_error *error);
 
 /* ---- maintain.c ---------------------------------------------------------------------- */
 

@@ -39,8 +39,12 @@ void oct_db_unpin(oct_collection *collection);
 OCT_MUST_CHECK oct_status oct_collection_describe(oct_collection *collection, oct_arena *arena,
                                                   oct_collection_info *out, oct_error *error);
 
-/* Its config: lives until unpin (configs never change in place). */
-const oct_collection_config *oct_collection_config_of(const oct_collection *collection);
+/* Give it the settings that `update` gives (see oct_collection_config), durable on return; reads
+ * under way keep those they began with, and maintenance builds anew what does not fit the new ones.
+ * BAD_INPUT for vectors it does not have. */
+OCT_MUST_CHECK oct_status oct_collection_update(oct_collection *collection, oct_arena *arena,
+                                                const oct_collection_config *update,
+                                                oct_error *error);
 
 /* Do one write; durable on return (see oct_wal_sync). */
 OCT_MUST_CHECK oct_status oct_collection_write(oct_collection *collection, oct_arena *arena,

@@ -16,7 +16,7 @@ static oct_status begin_build(oct_collection *collection, const oct_view *view,
 {
     oct_build_request request = { .host = collection->host,
                                   .kernels = collection->kernels,
-                                  .config = collection->config,
+                                  .config = view->settings->config,
                                   .schema = view->schema,
                                   .sources = sources,
                                   .source_count = count,
@@ -25,6 +25,7 @@ static oct_status begin_build(oct_collection *collection, const oct_view *view,
     oct_mutex_lock(&collection->writer);
     request.number = collection->next_file++;
     oct_mutex_unlock(&collection->writer);
+    task->settings = oct_settings_pin(view->settings);
     return oct_build_create(&request, &task->build, error);
 }
 
@@ -92,7 +93,7 @@ static oct_status begin_merge(oct_collection *collection, const oct_view *view,
     }
     task->source_count = chosen.count;
     return begin_build(collection, view, sources, chosen.count,
-                       oct_wants_graphs(collection->config, view, &chosen), task, error);
+                       oct_wants_graphs(view->settings->config, view, &chosen), task, error);
 }
 
 /* Publish a finished merge, unless it *waits: a seal has to end first, or there is a new payload
@@ -104,11 +105,19 @@ static oct_status try_publish_merge(oct_collection *collection, bool *waits, oct
     oct_mutex_lock(&collection->seal_mutex);
     oct_mutex_lock(&collection->writer);
     *waits = collection->rotation || !has_fields(collection, &collection->merge);
-    if (!*waits) status = oct_publish_merge(collection, error);
+    /* Built for settings that have changed since: dropped. */
+    bool outdated = collection->merge.settings->edition != collection->view->settings->edition;
+    if (!*waits && !outdated) status = oct_publish_merge(collection, error);
     oct_mutex_unlock(&collection->writer);
     oct_mutex_unlock(&collection->seal_mutex);
 done:
     return status;
+}
+
+/* What changes with the points and with the settings: when a merge failed, another may not. */
+static uint64_t moment_of(const oct_view *view)
+{
+    return view->sequence + view->settings->edition;
 }
 
 /* A step of the merge under way, or the beginning of the next one; under merge_mutex. */
@@ -119,12 +128,13 @@ static oct_status step_merge(oct_collection *collection, uint64_t budget_ns, oct
     bool waits = false;
     oct_view *view = oct_collection_view(collection);
     if (!view) return OCT_OK;
+    if (task->build && task->settings->edition != view->settings->edition) oct_task_end(task);
     if (!task->build) {
         oct_mutex_lock(&collection->writer);
         bool pressed = collection->pressed;
         oct_mutex_unlock(&collection->writer);
-        oct_merge_choice chosen = oct_choose_merge(collection->config, view, pressed);
-        if (chosen.count == 0 || collection->merge_tried_at == view->sequence + 1) goto done;
+        oct_merge_choice chosen = oct_choose_merge(view, pressed);
+        if (chosen.count == 0 || collection->merge_tried_at == moment_of(view)) goto done;
         TRY(begin_merge(collection, view, chosen, error));
     }
     if (!task->done) TRY(oct_build_step(task->build, budget_ns, &task->done, error));
@@ -135,7 +145,7 @@ static oct_status step_merge(oct_collection *collection, uint64_t budget_ns, oct
 done:
     if (status != OCT_OK) { /* try again when something has changed */
         oct_task_end(task);
-        collection->merge_tried_at = view->sequence + 1;
+        collection->merge_tried_at = moment_of(view);
     }
     oct_view_unpin(view);
     return status;
@@ -230,9 +240,8 @@ bool oct_collection_has_work(oct_collection *collection)
         work = true;
     else if (collection->view)
         work = oct_should_rotate(collection, collection->view) ||
-               (oct_choose_merge(collection->config, collection->view, collection->pressed).count >
-                    0 &&
-                collection->merge_tried_at != collection->view->sequence + 1);
+               (oct_choose_merge(collection->view, collection->pressed).count > 0 &&
+                collection->merge_tried_at != moment_of(collection->view));
     oct_mutex_unlock(&collection->writer);
     oct_mutex_unlock(&collection->seal_mutex);
     return work;

@@ -40,7 +40,7 @@ static oct_status new_active(oct_collection *collection, oct_view **out, oct_err
     oct_memory_segment *active = NULL;
     *out = NULL;
     TRY(host->entropy(host->self, &seed, sizeof seed, error));
-    TRY(oct_memory_segment_create(collection->alloc, collection->config, seed, &active, error));
+    TRY(oct_memory_segment_create(collection->alloc, collection->shape, seed, &active, error));
     TRY(oct_view_create(collection->alloc, collection->view, 1, out, error));
     oct_view_insert(*out, (*out)->count, (oct_view_entry){ .memory = active });
     active = NULL;
@@ -186,9 +186,8 @@ static void release(oct_sealed *sealed, oct_bitmap *alive, oct_bitmap *saved)
     oct_bitmap_unpin(saved);
 }
 
-/* Write the manifest and show the view, in which `made` (or NULL) is new. Takes over `view`. */
-static oct_status publish(oct_collection *collection, oct_view *view, oct_sealed *made,
-                          uint64_t log_start, oct_error *error)
+oct_status oct_collection_publish(oct_collection *collection, oct_view *view, oct_sealed *made,
+                                  uint64_t log_start, oct_error *error)
 {
     bool in_doubt = false;
     oct_status status = oct_state_write(collection, view, log_start, &in_doubt, error);
@@ -267,7 +266,7 @@ oct_status oct_publish_seal(oct_collection *collection, oct_error *error)
     } else {
         oct_view_remove(view, frozen);
     }
-    status = publish(collection, view, made, log_start, error);
+    status = oct_collection_publish(collection, view, made, log_start, error);
     view = NULL;
     TRY(status);
     drop_logs(collection, log_start);
@@ -307,7 +306,7 @@ oct_status oct_publish_merge(oct_collection *collection, oct_error *error)
         alive = saved = NULL;
         insert_sealed(view, entry);
     }
-    status = publish(collection, view, made, collection->log_start, error);
+    status = oct_collection_publish(collection, view, made, collection->log_start, error);
     view = NULL;
     TRY(status);
     for (uint32_t s = 0; s < task->source_count; s++)

@@ -38,6 +38,7 @@ oct_status oct_found_detach(oct_arena *arena, oct_found *found, oct_error *error
         TRY(oct_arena_array(arena, points[i].vector_count, sizeof *vectors, &vectors, error));
         for (uint32_t v = 0; v < points[i].vector_count; v++) {
             vectors[v] = points[i].vectors[v];
+            TRY(oct_arena_str(arena, vectors[v].name, &vectors[v].name, error));
             TRY(detach_vector(arena, &vectors[v], error));
         }
         points[i].vectors = vectors;
@@ -194,7 +195,7 @@ oct_status oct_collection_describe(oct_collection *collection, oct_arena *arena,
                                    oct_collection_info *out, oct_error *error)
 {
     oct_status status = OCT_OK;
-    *out = (oct_collection_info){ .config = collection->config };
+    *out = (oct_collection_info){ .config = NULL };
     bool work = oct_collection_has_work(collection);
     oct_mutex_lock(&collection->writer);
     oct_error problem;
@@ -209,8 +210,9 @@ oct_status oct_collection_describe(oct_collection *collection, oct_arena *arena,
     TRY(status);
     if (!view) TRY(oct_fail(error, collection->problem, "%s", problem.message));
     out->points_count = oct_view_alive_count(view);
-    out->indexed_vectors_count = count_indexed(view, collection->config);
+    out->indexed_vectors_count = count_indexed(view, collection->shape);
     out->segments_count = view->count;
+    TRY(oct_config_detach(arena, view->settings->config, &out->config, error));
     TRY(describe_fields(view, arena, out, error));
 done:
     oct_view_unpin(view);

@@ -125,7 +125,7 @@ static oct_status add_active(oct_collection *collection, oct_view **view, oct_er
     uint64_t seed = 0;
     const oct_host *host = collection->host;
     TRY(host->entropy(host->self, &seed, sizeof seed, error));
-    TRY(oct_memory_segment_create(collection->alloc, collection->config, seed, &active, error));
+    TRY(oct_memory_segment_create(collection->alloc, collection->shape, seed, &active, error));
     TRY(oct_view_create(collection->alloc, *view, 1, &more, error));
     oct_view_insert(more, more->count, (oct_view_entry){ .memory = active });
     active = NULL;
@@ -147,7 +147,7 @@ static oct_status replay_record(void *arg, uint64_t sequence, oct_str record, oc
     replay *now = arg;
     oct_change change;
     oct_arena_reset(&now->arena);
-    TRY(oct_record_read(&now->arena, record, now->collection->config, &change, error));
+    TRY(oct_record_read(&now->arena, record, now->collection->shape, &change, error));
     status = oct_apply_logged(now->collection, &now->arena, &change, sequence, error);
     if (status == OCT_NOT_FOUND) { /* it was there when the record was written */
         status =
@@ -220,7 +220,7 @@ oct_status oct_collection_create_files(oct_collection *collection,
     oct_str none = { NULL, 0 };
     bool in_doubt = false;
     oct_wal_options options = wal_options(collection);
-    TRY(oct_config_copy(collection->alloc, config, &collection->config, error));
+    TRY(oct_config_copy(collection->alloc, config, &collection->shape, error));
     collection->log_start = 1;
     collection->log_files[0] = 1;
     collection->log_file_count = 1;
@@ -232,6 +232,7 @@ oct_status oct_collection_create_files(oct_collection *collection,
     TRY(oct_wal_create(collection->alloc, collection->host->vfs, path, 1, &options,
                        &collection->log->wal, error));
     TRY(oct_view_create(collection->alloc, NULL, 0, &view, error));
+    TRY(oct_settings_create(collection->alloc, config, 1, &view->settings, error));
     TRY(oct_schema_create(collection->alloc, NULL, none, NULL, &view->schema, error));
     TRY(add_active(collection, &view, error));
     TRY(oct_state_write(collection, view, 1, &in_doubt, error)); /* in doubt: nobody names it */

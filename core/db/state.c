@@ -27,14 +27,15 @@ static void prefix_of(const oct_collection *collection, char prefix[PREFIX_BYTES
 
 /* ---- writing ------------------------------------------------------------------------- */
 
-static oct_status put_config(const oct_collection *collection, oct_buf *body, oct_error *error)
+static oct_status put_config(const oct_collection *collection, const oct_view *view, oct_buf *body,
+                             oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_buf text;
     oct_json_writer writer;
     oct_buf_init(&text, collection->alloc, OCT_MANIFEST_BYTES_MAX);
     oct_json_writer_init(&writer, &text);
-    oct_config_store(&writer, collection->config);
+    oct_config_store(&writer, view->settings->config);
     status = oct_json_writer_status(&writer);
     if (status != OCT_OK) TRY(oct_fail(error, status, "the collection's config is too large"));
     TRY(oct_buf_append_str(body, (oct_str){ (const char *)text.at, text.bytes }, error));
@@ -112,7 +113,7 @@ oct_status oct_state_write(oct_collection *collection, const oct_view *view, uin
     TRY(oct_buf_append_u32(&body, STATE_VERSION, error));
     TRY(oct_buf_append_u64(&body, log_start, error));
     TRY(oct_buf_append_u64(&body, collection->next_file, error));
-    TRY(put_config(collection, &body, error));
+    TRY(put_config(collection, view, &body, error));
     for (uint32_t i = 0; i < collection->log_file_count; i++)
         logs += collection->log_files[i] >= log_start;
     TRY(oct_buf_append_u32(&body, logs, error));
@@ -136,26 +137,23 @@ static oct_status corrupt(const oct_collection *collection, const char *what, oc
     return oct_fail(error, OCT_CORRUPT, "%s/manifest: %s", collection->directory, what);
 }
 
-static oct_status get_config(oct_collection *collection, oct_reader *in, oct_error *error)
+static oct_status get_config(oct_collection *collection, oct_reader *in, oct_view *view,
+                             oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_str text;
     const oct_json *json = NULL;
     oct_collection_config config;
-    const oct_collection_config *copy = NULL;
     oct_arena arena;
     oct_arena_init(&arena, collection->alloc, 0);
     TRY(oct_read_str(in, &text, "the config", error));
     TRY(oct_json_parse(&arena, text, &json, error));
     TRY(oct_config_parse(&arena, json, &config, error));
-    TRY(oct_config_copy(collection->alloc, &config, &copy, error));
-    if (collection->config) { /* opened before: readers may still hold the old one */
-        bool same = oct_config_equal(collection->config, copy);
-        oct_config_free(collection->alloc, copy);
-        if (!same) TRY(corrupt(collection, "the config changed", error));
-    } else {
-        collection->config = copy;
-    }
+    TRY(oct_settings_create(collection->alloc, &config, 1, &view->settings, error));
+    if (!collection->shape) /* else opened before, and memory segments of then may be read still */
+        TRY(oct_config_copy(collection->alloc, &config, &collection->shape, error));
+    else if (!oct_config_same_shape(collection->shape, &config))
+        TRY(corrupt(collection, "the vectors changed", error));
 done:
     oct_arena_reset(&arena);
     return status;
@@ -233,10 +231,11 @@ done:
 
 /* One segment; what was opened goes into *entry also on failure, for the caller to release. */
 static oct_status get_segment(oct_collection *collection, oct_reader *in, const uint8_t *start,
-                              const oct_schema *schema, oct_view_entry *entry, oct_error *error)
+                              const oct_view *view, oct_view_entry *entry, oct_error *error)
 {
     oct_status status = OCT_OK;
-    oct_sealed_open_request open = { collection->host, collection->kernels, collection->config,
+    const oct_schema *schema = view->schema;
+    oct_sealed_open_request open = { collection->host, collection->kernels, view->settings->config,
                                      collection->directory, 0 };
     TRY(oct_read_u64(in, &open.number, "a segment", error));
     TRY(oct_read_u32(in, &entry->count, "a segment", error));
@@ -267,7 +266,7 @@ static oct_status get_segments(oct_collection *collection, oct_reader *in, const
     for (uint32_t i = 0; i < count; i++) {
         oct_view_insert(more, more->count, (oct_view_entry){ .count = 0 });
         oct_view_entry *entry = &more->entries[more->count - 1];
-        TRY(get_segment(collection, in, start, more->schema, entry, error));
+        TRY(get_segment(collection, in, start, more, entry, error));
         for (uint32_t k = 0; k < i; k++)
             if (more->entries[k].sealed->file >= entry->sealed->file)
                 return corrupt(collection, "segments out of order", error);
@@ -293,9 +292,9 @@ oct_status oct_state_read(oct_collection *collection, oct_view **out, oct_error 
         TRY(oct_fail(error, OCT_UNSUPPORTED, "%s: written by a newer version", prefix));
     TRY(oct_read_u64(&in, &collection->log_start, "the start of the log", error));
     TRY(oct_read_u64(&in, &collection->next_file, "the next file", error));
-    TRY(get_config(collection, &in, error));
-    TRY(get_logs(collection, &in, error));
     TRY(oct_view_create(collection->alloc, NULL, 0, &view, error));
+    TRY(get_config(collection, &in, view, error));
+    TRY(get_logs(collection, &in, error));
     TRY(get_schema(collection, &in, view, error));
     TRY(get_segments(collection, &in, body.at, &view, error));
     if (in.bytes != 0) TRY(corrupt(collection, "bytes behind its end", error));

@@ -237,7 +237,7 @@ static oct_status write_locked(oct_collection *collection, writing *now, oct_err
                         (int)collection->name.bytes, collection->name.at);
     oct_reading reading = { .host = collection->host,
                             .kernels = collection->kernels,
-                            .config = collection->config,
+                            .config = collection->view->settings->config,
                             .view = collection->view,
                             .arena = now->arena };
     TRY(resolve(&reading, now->write, &change, error));

@@ -344,6 +344,7 @@ oct_hnsw_params oct_hnsw_graph_params(const oct_hnsw *graph)
     return (oct_hnsw_params){ .m = graph->header.m,
                               .ef_construct = graph->header.ef_construct,
                               .seed = graph->header.seed,
+                              .mark = graph->header.mark,
                               .codes = oct_hnsw_has_codes(graph) };
 }
 

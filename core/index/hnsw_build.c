@@ -65,6 +65,7 @@ oct_status oct_hnsw_header_init(const oct_flat *flat, const oct_hnsw_params *par
                           .m = params->m,
                           .ef_construct = params->ef_construct,
                           .seed = params->seed,
+                          .mark = params->mark,
                           .row_bytes = codes ? (uint32_t)oct_codes_row_bytes(flat->dim) : 0 };
 done:
     return status;

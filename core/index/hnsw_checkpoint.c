@@ -49,7 +49,8 @@ static oct_status check_part(const hnsw_header *header, const oct_flat *flat,
     hnsw_header expected;
     TRY(oct_hnsw_header_init(flat, params, &expected, error));
     if (header->flags != (expected.flags | HNSW_FLAG_PART) || header->m != expected.m ||
-        header->ef_construct != expected.ef_construct || header->seed != expected.seed)
+        header->ef_construct != expected.ef_construct || header->seed != expected.seed ||
+        header->mark != expected.mark)
         TRY(oct_fail(error, OCT_CORRUPT, "hnsw: a checkpoint of another build"));
 done:
     return status;

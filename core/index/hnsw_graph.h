@@ -48,9 +48,10 @@ typedef struct hnsw_header {
     uint32_t entry;    /* offset; 0 when the graph is empty */
     uint32_t upper_count, upper_rows;
     uint32_t row_bytes; /* of one code row, 0 without codes */
-    uint32_t crc; /* crc32c of the block up to bias (in a part: to its end), taking this as 0 */
-    float scale;  /* of the code space; 0 without codes */
-    uint32_t reserved[14];
+    uint32_t crc;  /* crc32c of the block up to bias (in a part: to its end), taking this as 0 */
+    float scale;   /* of the code space; 0 without codes */
+    uint32_t mark; /* the caller's */
+    uint32_t reserved[13];
 } hnsw_header;
 STATIC_ASSERT(sizeof(hnsw_header) == 128, "the header is 128 bytes");
 

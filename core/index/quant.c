@@ -87,6 +87,13 @@ const quant_kind *oct_quant_kind_of(uint32_t kind)
     }
 }
 
+bool oct_quant_is_asked(const oct_quant *quant, const oct_quantization_config *config)
+{
+    if (!config) return false;
+    oct_quant_params has = oct_quant_params_get(quant), asked = oct_quant_params_of(config);
+    return oct_quant_params_equal(&has, &asked);
+}
+
 oct_quant_params oct_quant_params_get(const oct_quant *quant)
 {
     const quant_header *header = &quant->header;

@@ -47,6 +47,8 @@ typedef struct oct_quant_params {
 oct_quant_params oct_quant_params_of(const oct_quantization_config *config);
 /* Would these make the same codes, searched in the same way? */
 bool oct_quant_params_equal(const oct_quant_params *a, const oct_quant_params *b);
+/* Are these the codes that `config` (NULL: none) asks for? */
+bool oct_quant_is_asked(const oct_quant *quant, const oct_quantization_config *config);
 /* Does a search of such codes score its best again on the originals, when the query doesn't say? */
 bool oct_quant_rescores(const oct_quant_params *params);
 

@@ -65,6 +65,10 @@ const oct_config_setting oct_collection_settings[OCT_COLLECTION_SETTINGS] = {
       OCT_SETTING_NUMBER, false },
     { "write_consistency_factor", NULL, COLLECTION(write_consistency_factor), 1, UINT32_MAX, 1,
       OCT_SETTING_NUMBER, false },
+    { "read_fan_out_factor", NULL, COLLECTION(read_fan_out_factor), 0, UINT32_MAX, OCT_UNSET,
+      OCT_SETTING_NUMBER, false },
+    { "read_fan_out_delay_ms", NULL, COLLECTION(read_fan_out_delay_ms), 0, OCT_AUTO - 1, OCT_UNSET,
+      OCT_SETTING_NUMBER, false },
     { "on_disk_payload", NULL, COLLECTION(on_disk_payload), 0, 1, 1, OCT_SETTING_BOOLEAN, false },
 };
 
@@ -107,7 +111,7 @@ oct_hnsw_config oct_config_hnsw(const oct_collection_config *config, uint32_t in
     return resolved;
 }
 
-static uint64_t given_payload_m(const oct_collection_config *config, uint32_t index)
+uint64_t oct_config_given_payload_m(const oct_collection_config *config, uint32_t index)
 {
     ASSERT(index < config->vector_count);
     return first_set(config->vectors[index].hnsw.payload_m, config->hnsw.payload_m, OCT_UNSET);
@@ -115,7 +119,7 @@ static uint64_t given_payload_m(const oct_collection_config *config, uint32_t in
 
 bool oct_config_has_graph(const oct_collection_config *config, uint32_t index)
 {
-    uint64_t payload_m = given_payload_m(config, index);
+    uint64_t payload_m = oct_config_given_payload_m(config, index);
     if (config->vectors[index].kind != OCT_VECTOR_DENSE) return false;
     return oct_config_hnsw(config, index).m > 0 || (payload_m != OCT_UNSET && payload_m > 0);
 }
@@ -123,7 +127,7 @@ bool oct_config_has_graph(const oct_collection_config *config, uint32_t index)
 uint64_t oct_config_payload_m(const oct_collection_config *config, uint32_t index,
                               const oct_field_config *field)
 {
-    uint64_t given = given_payload_m(config, index);
+    uint64_t given = oct_config_given_payload_m(config, index);
     if (!oct_field_config_flag(field, "enable_hnsw", true)) return 0;
     if (given != OCT_UNSET) return given;
     bool tenant = oct_field_config_flag(field, "is_tenant", false);
@@ -228,13 +232,10 @@ static void copy_str(oct_str *text, char **strings)
     *strings += text->bytes;
 }
 
-oct_status oct_config_copy(const oct_alloc *alloc, const oct_collection_config *config,
-                           const oct_collection_config **out, oct_error *error)
+/* Into a block of copy_bytes. */
+static const oct_collection_config *fill_block(config_block *block, size_t bytes,
+                                               const oct_collection_config *config)
 {
-    *out = NULL;
-    size_t bytes = copy_bytes(config);
-    config_block *block = oct_new(alloc, bytes);
-    if (!block) return oct_fail_nomem(error, "a collection config");
     block->config = *config;
     block->bytes = bytes;
     char *strings = (char *)(block->vectors + config->vector_count);
@@ -245,7 +246,28 @@ oct_status oct_config_copy(const oct_alloc *alloc, const oct_collection_config *
     block->config.vectors = block->vectors;
     copy_str(&block->config.metadata, &strings);
     ASSERT(strings <= (char *)block + bytes);
-    *out = &block->config;
+    return &block->config;
+}
+
+oct_status oct_config_copy(const oct_alloc *alloc, const oct_collection_config *config,
+                           const oct_collection_config **out, oct_error *error)
+{
+    size_t bytes = copy_bytes(config);
+    config_block *block = oct_new(alloc, bytes);
+    *out = NULL;
+    if (!block) return oct_fail_nomem(error, "a collection config");
+    *out = fill_block(block, bytes, config);
+    return OCT_OK;
+}
+
+oct_status oct_config_detach(oct_arena *arena, const oct_collection_config *config,
+                             const oct_collection_config **out, oct_error *error)
+{
+    size_t bytes = copy_bytes(config);
+    config_block *block = oct_arena_push(arena, bytes);
+    *out = NULL;
+    if (!block) return oct_arena_fail(arena, "a collection config", error);
+    *out = fill_block(block, bytes, config);
     return OCT_OK;
 }
 
@@ -283,9 +305,22 @@ static bool vectors_equal(const oct_vector_params *a, const oct_vector_params *b
            oct_quantization_equal(&a->quantization, &b->quantization);
 }
 
-bool oct_config_equal(const oct_collection_config *a, const oct_collection_config *b)
+bool oct_config_same_shape(const oct_collection_config *a, const oct_collection_config *b)
 {
-    if (a->vector_count != b->vector_count || a->single_vector != b->single_vector) return false;
+    if (a->vector_count != b->vector_count) return false;
+    for (uint32_t i = 0; i < a->vector_count; i++) {
+        const oct_vector_params *one = &a->vectors[i], *other = &b->vectors[i];
+        if (!oct_str_equal(one->name, other->name) || one->size != other->size ||
+            one->metric != other->metric || one->kind != other->kind ||
+            one->datatype != other->datatype)
+            return false;
+    }
+    return true;
+}
+
+bool oct_config_builds_alike(const oct_collection_config *a, const oct_collection_config *b)
+{
+    if (a->vector_count != b->vector_count) return false;
     for (uint32_t i = 0; i < a->vector_count; i++)
         if (!vectors_equal(&a->vectors[i], &b->vectors[i])) return false;
     double threshold_a = a->optimizers.deleted_threshold;
@@ -298,7 +333,12 @@ bool oct_config_equal(const oct_collection_config *a, const oct_collection_confi
     return settings_equal(oct_hnsw_settings, OCT_HNSW_SETTINGS, &a->hnsw, &b->hnsw) &&
            oct_quantization_equal(&a->quantization, &b->quantization) &&
            settings_equal(oct_optimizer_settings, OCT_OPTIMIZER_SETTINGS, &a->optimizers,
-                          &b->optimizers) &&
+                          &b->optimizers);
+}
+
+bool oct_config_equal(const oct_collection_config *a, const oct_collection_config *b)
+{
+    return oct_config_builds_alike(a, b) && a->single_vector == b->single_vector &&
            settings_equal(oct_collection_settings, OCT_COLLECTION_SETTINGS, a, b) &&
            a->payload_memory == b->payload_memory && oct_str_equal(a->metadata, b->metadata);
 }

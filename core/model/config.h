@@ -19,6 +19,19 @@
 OCT_MUST_CHECK oct_status oct_config_parse(oct_arena *arena, const oct_json *body,
                                            oct_collection_config *out, oct_error *error);
 
+/* Parse the body of an update-collection request: what is given of hnsw_config, vectors,
+ * sparse_vectors, quantization_config (or "Disabled"), optimizers_config, params and metadata, all
+ * else unset. The statuses are those of oct_config_parse. */
+OCT_MUST_CHECK oct_status oct_config_parse_update(oct_arena *arena, const oct_json *body,
+                                                  oct_collection_config *out, oct_error *error);
+
+/* `config` with what `update` gives: settings one by one, quantization_config as a whole, members
+ * of metadata, of which a null removes one. Strings are borrowed from both or in the arena.
+ * BAD_INPUT for vectors that `config` does not have, NOMEM, LIMIT. */
+OCT_MUST_CHECK oct_status oct_config_update(oct_arena *arena, const oct_collection_config *config,
+                                            const oct_collection_config *update,
+                                            oct_collection_config *out, oct_error *error);
+
 /* Write the `config` object of GET /collections/{c}, effective values filled in. */
 void oct_config_write(oct_json_writer *writer, const oct_collection_config *config);
 
@@ -30,9 +43,16 @@ void oct_config_store(oct_json_writer *writer, const oct_collection_config *conf
 OCT_MUST_CHECK oct_status oct_config_copy(const oct_alloc *alloc,
                                           const oct_collection_config *config,
                                           const oct_collection_config **out, oct_error *error);
+/* A deep copy in the arena. */
+OCT_MUST_CHECK oct_status oct_config_detach(oct_arena *arena, const oct_collection_config *config,
+                                            const oct_collection_config **out, oct_error *error);
 void oct_config_free(const oct_alloc *alloc, const oct_collection_config *copy); /* NULL allowed */
 
 bool oct_config_equal(const oct_collection_config *a, const oct_collection_config *b);
+/* Have they the same vectors, as far as points depend on them? Updates don't change that. */
+bool oct_config_same_shape(const oct_collection_config *a, const oct_collection_config *b);
+/* Would segments be built alike? */
+bool oct_config_builds_alike(const oct_collection_config *a, const oct_collection_config *b);
 
 /* ---- effective values ------------------------------------------------------------------- */
 
@@ -48,6 +68,9 @@ oct_hnsw_config oct_config_hnsw(const oct_collection_config *config, uint32_t in
 
 /* Are graphs built of vector `index`: of all its points, or within payload blocks? */
 bool oct_config_has_graph(const oct_collection_config *config, uint32_t index);
+
+/* payload_m of vector `index` or of the collection, as it was given; else OCT_UNSET. */
+uint64_t oct_config_given_payload_m(const oct_collection_config *config, uint32_t index);
 
 /* The m of the links within blocks of a payload index, for vector `index`; 0 = it has none. That is
  * payload_m where it was given, for all indexes but those with enable_hnsw false; else m, for

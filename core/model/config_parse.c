@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * config_parse.c - the body of a create-collection request as an oct_collection_config.
+ * config_parse.c - the body of a create-collection request as an oct_collection_config, and that
+ * of an update-collection request as what it changes.
  *
  * Messages name the JSON path of the first mistake: wrong types and words as a format error
  * (400), values out of range as a validation error (422, where Qdrant spells a vector's name in a
@@ -254,22 +255,23 @@ static oct_status parse_datatype(const oct_json *owner, const record_place *plac
                     place->name.at ? place->name.at : "", place->suffix);
 }
 
+static const oct_config_setting vector_settings[] = {
+    { "on_disk", NULL, offsetof(oct_vector_params, on_disk), 0, 1, OCT_UNSET, OCT_SETTING_BOOLEAN,
+      false },
+    { "memory", NULL, offsetof(oct_vector_params, memory), 0, OCT_PLACEMENT_CACHED, OCT_UNSET,
+      OCT_SETTING_PLACEMENT, false },
+};
+
 static oct_status parse_vector(const oct_json *object, oct_str name, oct_vector_params *out,
                                oct_error *error)
 {
-    static const oct_config_setting settings[] = {
-        { "on_disk", NULL, offsetof(oct_vector_params, on_disk), 0, 1, OCT_UNSET,
-          OCT_SETTING_BOOLEAN, false },
-        { "memory", NULL, offsetof(oct_vector_params, memory), 0, OCT_PLACEMENT_CACHED, OCT_UNSET,
-          OCT_SETTING_PLACEMENT, false },
-    };
     oct_status status = OCT_OK;
     record_place place = { .prefix = "vectors", .name = name, .suffix = "" };
     *out = (oct_vector_params){ .on_disk = OCT_UNSET, .memory = OCT_UNSET };
     if (name.at) out->name = name;
     TRY(parse_size(object, &place, &out->size, error));
     TRY(parse_metric(object, &place, &out->metric, error));
-    TRY(parse_settings(object, settings, ARRAY_COUNT(settings), &place, out, error));
+    TRY(parse_settings(object, vector_settings, ARRAY_COUNT(vector_settings), &place, out, error));
     TRY(parse_hnsw(object, place, &out->hnsw, error));
     TRY(oct_quantization_parse(object, "vectors", name, &out->quantization, error));
     TRY(parse_multivector(object, &place, &out->kind, error));
@@ -499,17 +501,17 @@ static oct_status parse_optimizers(const oct_json *body, const record_place *top
     const oct_json *prevent = member_of(object, "prevent_unoptimized");
     if (prevent && (oct_json_kind_of(prevent) != OCT_JSON_BOOL || oct_json_bool(prevent)))
         TRY(fail_unsupported(&place, "prevent_unoptimized", error));
-    /* "auto" is the same as not given. */
     const oct_json *threads = member_of(object, "max_optimization_threads");
     bool automatic = threads && is_string(threads, "auto");
     size_t count = OCT_OPTIMIZER_SETTINGS;
     if (automatic) count--; /* it is the last one of the table */
+    if (automatic) out->max_optimization_threads = OCT_AUTO;
     TRY(parse_settings(object, oct_optimizer_settings, count, &place, out, error));
 done:
     return status;
 }
 
-static oct_status parse_payload(const oct_json *body, const record_place *top,
+static oct_status parse_payload(const oct_json *owner, record_place place,
                                 oct_collection_config *out, oct_error *error)
 {
     static const oct_config_setting memory = { "memory",
@@ -521,14 +523,17 @@ static oct_status parse_payload(const oct_json *body, const record_place *top,
                                                OCT_SETTING_PLACEMENT,
                                                false };
     const oct_json *object;
-    const record_place place = { .prefix = "payload", .suffix = "" };
     out->payload_memory = OCT_UNSET;
-    oct_status status = object_member(body, top, "payload", &object, error);
+    oct_status status = object_member(owner, &place, "payload", &object, error);
+    if (*place.prefix)
+        place.suffix = ".payload";
+    else
+        place.prefix = "payload";
     if (status == OCT_OK && object) status = parse_setting(object, &memory, &place, out, error);
     return status;
 }
 
-static oct_status refuse_unsupported(const oct_json *body, const record_place *top,
+static oct_status refuse_strict_mode(const oct_json *body, const record_place *top,
                                      oct_error *error)
 {
     oct_status status = OCT_OK;
@@ -537,9 +542,31 @@ static oct_status refuse_unsupported(const oct_json *body, const record_place *t
     const oct_json *enabled = strict ? member_of(strict, "enabled") : NULL;
     if (enabled && (oct_json_kind_of(enabled) != OCT_JSON_BOOL || oct_json_bool(enabled)))
         TRY(fail_unsupported(top, "strict_mode_config.enabled", error));
+done:
+    return status;
+}
+
+static oct_status refuse_unsupported(const oct_json *body, const record_place *top,
+                                     oct_error *error)
+{
+    oct_status status = OCT_OK;
+    TRY(refuse_strict_mode(body, top, error));
     const oct_json *sharding = member_of(body, "sharding_method");
     if (sharding && !is_string(sharding, "auto"))
         TRY(fail_unsupported(top, "sharding_method other than auto", error));
+done:
+    return status;
+}
+
+static oct_status parse_metadata(oct_arena *arena, const oct_json *body, const record_place *top,
+                                 oct_str *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_json *metadata;
+    TRY(object_member(body, top, "metadata", &metadata, error));
+    if (!metadata) return OCT_OK;
+    TRY(oct_payload_from_json(arena, metadata, out, error));
+    TRY(oct_config_check_metadata(*out, error));
 done:
     return status;
 }
@@ -563,17 +590,107 @@ oct_status oct_config_parse(oct_arena *arena, const oct_json *body, oct_collecti
                        OCT_COLLECTION_SETTINGS - OCT_WAL_SETTINGS, &top, &config, error));
     TRY(parse_hnsw(body, top, &config.hnsw, error));
     TRY(oct_quantization_parse(body, "", (oct_str){ NULL, 0 }, &config.quantization, error));
-    TRY(parse_payload(body, &top, &config, error));
+    TRY(parse_payload(body, top, &config, error));
     const oct_json *wal;
     TRY(object_member(body, &top, "wal_config", &wal, error));
     if (wal)
         TRY(parse_settings(wal, oct_collection_settings, OCT_WAL_SETTINGS, &wal_place, &config,
                            error));
     TRY(parse_optimizers(body, &top, &config.optimizers, error));
-    const oct_json *metadata;
-    TRY(object_member(body, &top, "metadata", &metadata, error));
-    if (metadata) TRY(oct_payload_from_json(arena, metadata, &config.metadata, error));
+    if (config.optimizers.max_optimization_threads == OCT_AUTO)
+        config.optimizers.max_optimization_threads = OCT_UNSET;
+    TRY(parse_metadata(arena, body, &top, &config.metadata, error));
     *out = config;
+done:
+    return status;
+}
+
+/* ---- updates ---------------------------------------------------------------------------- */
+
+/* What is given of one vector that must be there already. */
+static oct_status parse_vector_update(const oct_json *object, oct_str name, oct_vector_params *out,
+                                      oct_error *error)
+{
+    oct_status status = OCT_OK;
+    record_place place = { .prefix = "vectors", .name = name, .suffix = "" };
+    *out = (oct_vector_params){ .name = name, .on_disk = OCT_UNSET, .memory = OCT_UNSET };
+    TRY(parse_settings(object, vector_settings, ARRAY_COUNT(vector_settings), &place, out, error));
+    TRY(parse_hnsw(object, place, &out->hnsw, error));
+    TRY(oct_quantization_parse_update(object, "vectors", name, &out->quantization, error));
+done:
+    return status;
+}
+
+/* The members of `vectors` or `sparse_vectors`, behind the vectors there are in `out`. */
+static oct_status parse_vector_updates(oct_arena *arena, const oct_json *body,
+                                       const record_place *top, const char *member,
+                                       oct_collection_config *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    bool sparse = *member == 's';
+    const oct_json *map, *value;
+    oct_vector_params *vectors;
+    oct_str name = { NULL, 0 };
+    TRY(object_member(body, top, member, &map, error));
+    if (!map) return OCT_OK;
+    size_t count = oct_json_count(map) + out->vector_count;
+    if (count > OCT_NAMED_VECTORS_MAX)
+        TRY(oct_fail(error, OCT_BAD_INPUT, "Wrong input: %s: %zu vectors; at most %d are allowed",
+                     member, count, (int)OCT_NAMED_VECTORS_MAX));
+    TRY(oct_arena_array(arena, count, sizeof *vectors, &vectors, error));
+    for (uint32_t i = 0; i < out->vector_count; i++)
+        vectors[i] = out->vectors[i];
+    out->vectors = vectors;
+    oct_json_iter iter = oct_json_iterate(map);
+    while ((value = oct_json_next(&iter, &name)) != NULL) {
+        if (oct_json_get(map, name) != value) continue; /* a duplicate: the last one counts */
+        TRY(oct_arena_str(arena, name, &name, error));
+        if (oct_json_kind_of(value) != OCT_JSON_OBJECT)
+            TRY(fail_type(&(record_place){ .prefix = member, .suffix = "" }, name.at, value,
+                          "an object", error));
+        oct_vector_params *vector = &vectors[out->vector_count++];
+        TRY(sparse ? parse_sparse_vector(value, name, vector, error)
+                   : parse_vector_update(value, name, vector, error));
+    }
+done:
+    return status;
+}
+
+static oct_status parse_params(const oct_json *body, const record_place *top,
+                               oct_collection_config *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_json *params;
+    const record_place place = { .prefix = "params", .suffix = "" };
+    out->payload_memory = OCT_UNSET;
+    TRY(object_member(body, top, "params", &params, error));
+    if (!params) return OCT_OK;
+    TRY(parse_payload(params, place, out, error));
+    TRY(parse_settings(params,
+                       oct_collection_settings + OCT_COLLECTION_SETTINGS - OCT_PARAMS_SETTINGS,
+                       OCT_PARAMS_SETTINGS, &place, out, error));
+done:
+    return status;
+}
+
+oct_status oct_config_parse_update(oct_arena *arena, const oct_json *body,
+                                   oct_collection_config *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const record_place top = { .prefix = "", .suffix = "" };
+    oct_collection_config update = { .vector_count = 0 };
+    unset_all(oct_collection_settings, OCT_COLLECTION_SETTINGS, &update);
+    if (oct_json_kind_of(body) != OCT_JSON_OBJECT)
+        TRY(fail_type(&top, "the body", body, "an object", error));
+    TRY(refuse_strict_mode(body, &top, error));
+    TRY(parse_vector_updates(arena, body, &top, "vectors", &update, error));
+    TRY(parse_vector_updates(arena, body, &top, "sparse_vectors", &update, error));
+    TRY(parse_params(body, &top, &update, error));
+    TRY(parse_hnsw(body, top, &update.hnsw, error));
+    TRY(oct_quantization_parse_update(body, "", (oct_str){ NULL, 0 }, &update.quantization, error));
+    TRY(parse_optimizers(body, &top, &update.optimizers, error));
+    TRY(parse_metadata(arena, body, &top, &update.metadata, error));
+    *out = update;
 done:
     return status;
 }

@@ -188,6 +188,20 @@ oct_status oct_quantization_parse(const oct_json *owner, const char *prefix, oct
                    "`scalar`, `product`, `binary`, `turbo`", error);
 }
 
+oct_status oct_quantization_parse_update(const oct_json *owner, const char *prefix, oct_str name,
+                                         oct_quantization_config *out, oct_error *error)
+{
+    const oct_json *config = member_of(owner, "quantization_config");
+    if (!config && !*prefix) config = member_of(owner, "quantization");
+    if (!config || oct_json_kind_of(config) != OCT_JSON_STRING)
+        return oct_quantization_parse(owner, prefix, name, out, error);
+    *out = unset(OCT_QUANTIZATION_NONE);
+    out->disabled = oct_str_equal(oct_json_string(config), OCT_STR("Disabled"));
+    if (out->disabled) return OCT_OK;
+    quantization_place place = { .prefix = prefix, .name = name, .kind = "" };
+    return fail_at(&place, "", "expected an object or ", "`Disabled`", error);
+}
+
 /* ---- writing ---------------------------------------------------------------------------- */
 
 static void write_word(oct_json_writer *writer, const char *name, const word_list *list,

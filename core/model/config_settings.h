@@ -18,13 +18,14 @@ typedef struct oct_config_setting {
     bool null_when_unset; /* GET shows null; otherwise it is left out */
 } oct_config_setting;
 
-enum { OCT_HNSW_SETTINGS = 7, OCT_OPTIMIZER_SETTINGS = 7, OCT_COLLECTION_SETTINGS = 7 };
+enum { OCT_HNSW_SETTINGS = 7, OCT_OPTIMIZER_SETTINGS = 7, OCT_COLLECTION_SETTINGS = 9 };
 
 /* Members of oct_hnsw_config / oct_optimizers_config (all but deleted_threshold). */
 extern const oct_config_setting oct_hnsw_settings[OCT_HNSW_SETTINGS];
 extern const oct_config_setting oct_optimizer_settings[OCT_OPTIMIZER_SETTINGS];
-/* Members of oct_collection_config: three of wal_config first, then those of the top level. */
-enum { OCT_WAL_SETTINGS = 3 };
+/* Members of oct_collection_config: three of wal_config first, then those of the top level, the
+ * last of which are the `params` of an update. */
+enum { OCT_WAL_SETTINGS = 3, OCT_PARAMS_SETTINGS = 5 };
 extern const oct_config_setting oct_collection_settings[OCT_COLLECTION_SETTINGS];
 
 /* config_quantization.c: the member `quantization_config` of `owner`, which is the body (prefix "")
@@ -32,12 +33,19 @@ extern const oct_config_setting oct_collection_settings[OCT_COLLECTION_SETTINGS]
 OCT_MUST_CHECK oct_status oct_quantization_parse(const oct_json *owner, const char *prefix,
                                                  oct_str name, oct_quantization_config *out,
                                                  oct_error *error);
+/* The same of an update, where it may also be "Disabled". */
+OCT_MUST_CHECK oct_status oct_quantization_parse_update(const oct_json *owner, const char *prefix,
+                                                        oct_str name, oct_quantization_config *out,
+                                                        oct_error *error);
 /* As it was given; the kind is not NONE. */
 void oct_quantization_write(oct_json_writer *writer, const oct_quantization_config *config);
 bool oct_quantization_equal(const oct_quantization_config *a, const oct_quantization_config *b);
 
 /* "cold", "cached", "pinned". */
 extern const char *const oct_placement_words[OCT_PLACEMENT_PINNED + 1];
+
+/* config_update.c: LIMIT when the text is too long. */
+OCT_MUST_CHECK oct_status oct_config_check_metadata(oct_str metadata, oct_error *error);
 
 #define OCT_DELETED_THRESHOLD_DEFAULT 0.2
 

@@ -53,7 +53,7 @@ static oct_status fill_vectors(const oct_reading *reading, uint64_t mask, oct_lo
         oct_named_vector vector;
         TRY(oct_entry_vector(entry, at.offset, v, reading->arena, &vector, error));
         if (!vector.values) continue;
-        vector.name = config->vectors[v].name; /* the config outlives the segment */
+        vector.name = config->vectors[v].name;
         vectors[point->vector_count++] = vector;
     }
 done:

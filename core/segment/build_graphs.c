@@ -9,11 +9,7 @@
 
 #include "base/alloc.h"
 #include "model/config.h"
-
-enum {
-    LEAST_EF_CONSTRUCT = 8, /* of a graph that nobody walks */
-    GRAPH_SEED = 0x0c7a47   /* any constant: graphs must not differ between machines */
-};
+#include "segment/graph.h"
 
 /* ---- graphs -------------------------------------------------------------------------- */
 
@@ -71,14 +67,16 @@ oct_status oct_build_begin_rows(oct_build *build, uint32_t v, oct_error *error)
 }
 
 /* The source whose graph is worth keeping: the one with the most points in it. */
-static const oct_hnsw_reuse *choose_reuse(const oct_build *build, uint32_t v, uint32_t m,
-                                          oct_hnsw_reuse *reuse)
+static const oct_hnsw_reuse *choose_reuse(const oct_build *build, uint32_t v,
+                                          const oct_hnsw_params *wanted, oct_hnsw_reuse *reuse)
 {
     uint32_t most = 0;
     for (uint32_t s = 0; s < build->request.source_count; s++) {
         const oct_sealed *sealed = build->sources[s].sealed;
         const oct_hnsw *graph = sealed ? sealed->vectors[v].graph : NULL;
-        if (!graph || oct_hnsw_graph_params(graph).m != m) continue;
+        if (!graph) continue;
+        oct_hnsw_params params = oct_hnsw_graph_params(graph);
+        if (params.m != wanted->m || params.ef_construct != wanted->ef_construct) continue;
         if (oct_hnsw_point_count(graph) <= most) continue;
         most = oct_hnsw_point_count(graph);
         *reuse = (oct_hnsw_reuse){ graph, build->mappings[s] };
@@ -98,22 +96,14 @@ static oct_flat gathered(const oct_build *build, uint32_t v)
                        .metric = params->metric };
 }
 
-/* With m 0 a graph only carries the codes, and the links within blocks: it is the least one that
- * is sound, and no query without such links walks it. */
 static oct_status begin_graph(oct_build *build, uint32_t v, oct_error *error)
 {
-    oct_hnsw_config config = oct_config_hnsw(build->request.config, v);
-    oct_flat flat = gathered(build, v);
-    uint64_t ef_construct = config.m > 0 ? config.ef_construct : (uint64_t)LEAST_EF_CONSTRUCT;
-    oct_hnsw_params wanted = {
-        .m = (uint32_t)MIN(MAX(config.m, OCT_HNSW_M_MIN), OCT_HNSW_M_MAX),
-        .ef_construct = (uint32_t)MIN(ef_construct, OCT_HNSW_EF_MAX),
-        .seed = GRAPH_SEED,
-        .codes = true,
-    };
+    const oct_flat flat = gathered(build, v);
+    const oct_hnsw_params wanted = oct_graph_params(build->request.config, v);
     oct_hnsw_reuse reuse = { 0 };
-    return oct_hnsw_builder_create(build->request.host, &flat, &wanted,
-                                   choose_reuse(build, v, wanted.m, &reuse), &build->graph_builder,
+    build->host = oct_graph_host(build->request.host, build->request.config, v);
+    return oct_hnsw_builder_create(&build->host, &flat, &wanted,
+                                   choose_reuse(build, v, &wanted, &reuse), &build->graph_builder,
                                    error);
 }
 
@@ -164,8 +154,8 @@ oct_status oct_build_step_quant(oct_build *build, uint32_t v, uint64_t budget_ns
     if (!build->quant_builder) {
         oct_flat flat = gathered(build, v);
         oct_quant_params params = oct_quant_params_of(config);
-        TRY(oct_quant_builder_create(build->request.host, &flat, &params, &build->quant_builder,
-                                     error));
+        build->host = oct_graph_host(build->request.host, build->request.config, v);
+        TRY(oct_quant_builder_create(&build->host, &flat, &params, &build->quant_builder, error));
     }
     *done = oct_quant_build_step(build->quant_builder, budget_ns);
     if (!*done) return OCT_OK;

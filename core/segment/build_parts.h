@@ -23,6 +23,7 @@ typedef struct build_stage {
 
 struct oct_build {
     oct_build_request request;
+    oct_host host; /* of the builder at work: with the threads it may use */
     const oct_alloc *alloc;
     oct_view_entry *sources; /* [source_count], pinned */
     uint32_t **mappings;     /* [source_count][count] */

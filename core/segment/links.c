@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "index/field.h"
 #include "model/config.h"
+#include "segment/graph.h"
 
 enum { LINKS_SEED = 0xb10c }; /* any constant: links must not differ between machines */
 
@@ -126,7 +127,8 @@ oct_status oct_segment_links_begin(oct_segment_links *links, const oct_collectio
                                          (uint32_t)MIN(hnsw.ef_construct, OCT_HNSW_EF_MAX),
                                      .seed = LINKS_SEED,
                                      .codes = true };
-    TRY(oct_hnsw_links_create(links->host, flat, &params, links->blocks, links->block_count,
+    links->narrowed = oct_graph_host(links->host, config, v);
+    TRY(oct_hnsw_links_create(&links->narrowed, flat, &params, links->blocks, links->block_count,
                               &links->builder, error));
 done:
     return status;

@@ -11,7 +11,8 @@
 
 typedef struct oct_segment_links {
     const oct_host *host;
-    oct_buf *indexes; /* [field_count] bytes of the payload indexes, kept for all vectors */
+    oct_host narrowed; /* with the threads that the vector at hand may use */
+    oct_buf *indexes;  /* [field_count] bytes of the payload indexes, kept for all vectors */
     uint32_t field_count;
     oct_hnsw_block *blocks; /* [block_capacity], block_count used, of the vector at hand */
     size_t block_capacity;

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "model/config.h"
 
 /* ---- bitmaps ------------------------------------------------------------------------- */
 
@@ -118,6 +119,38 @@ const oct_field_config *oct_schema_find(const oct_schema *schema, oct_str key)
     return NULL;
 }
 
+/* ---- settings ------------------------------------------------------------------------ */
+
+oct_status oct_settings_create(const oct_alloc *alloc, const oct_collection_config *config,
+                               uint64_t edition, oct_settings **out, oct_error *error)
+{
+    oct_settings *settings = oct_new_zeroed(alloc, sizeof *settings);
+    *out = NULL;
+    if (!settings) return oct_fail_nomem(error, "a collection's settings");
+    settings->alloc = alloc;
+    settings->edition = edition;
+    oct_atomic_store(&settings->references, 1);
+    oct_status status = oct_config_copy(alloc, config, &settings->config, error);
+    if (status == OCT_OK)
+        *out = settings;
+    else
+        oct_settings_unpin(settings);
+    return status;
+}
+
+oct_settings *oct_settings_pin(oct_settings *settings)
+{
+    if (settings) (void)oct_atomic_add(&settings->references, 1);
+    return settings;
+}
+
+void oct_settings_unpin(oct_settings *settings)
+{
+    if (!settings || oct_atomic_subtract(&settings->references, 1) > 0) return;
+    oct_config_free(settings->alloc, settings->config);
+    oct_free(settings->alloc, settings, sizeof *settings);
+}
+
 /* ---- views --------------------------------------------------------------------------- */
 
 static size_t view_bytes(uint32_t capacity)
@@ -157,6 +190,7 @@ oct_status oct_view_create(const oct_alloc *alloc, const oct_view *from, uint32_
     oct_atomic_store(&view->references, 1);
     if (!from) return OCT_OK;
     view->sequence = from->sequence;
+    view->settings = oct_settings_pin(from->settings);
     view->schema = oct_schema_pin(from->schema);
     for (uint32_t i = 0; i < count; i++)
         view->entries[i] = entry_pin(from->entries[i]);
@@ -173,6 +207,7 @@ void oct_view_unpin(oct_view *view)
     if (!view || oct_atomic_subtract(&view->references, 1) > 0) return;
     for (uint32_t i = 0; i < view->count; i++)
         entry_unpin(&view->entries[i]);
+    oct_settings_unpin(view->settings);
     oct_schema_unpin(view->schema);
     oct_free(view->alloc, view, view_bytes(view->capacity));
 }

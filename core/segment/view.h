@@ -47,6 +47,21 @@ oct_schema *oct_schema_pin(oct_schema *schema);
 void oct_schema_unpin(oct_schema *schema);
 const oct_field_config *oct_schema_find(const oct_schema *schema, oct_str key);
 
+/* A collection's config, shared and never changed: an update makes another one. */
+typedef struct oct_settings {
+    const oct_alloc *alloc;
+    oct_atomic_u64 references;
+    const oct_collection_config *config; /* owned */
+    uint64_t edition;                    /* another one where segments are built otherwise */
+} oct_settings;
+
+/* With a deep copy of the config. */
+OCT_MUST_CHECK oct_status oct_settings_create(const oct_alloc *alloc,
+                                              const oct_collection_config *config, uint64_t edition,
+                                              oct_settings **out, oct_error *error);
+oct_settings *oct_settings_pin(oct_settings *settings); /* NULL gives NULL */
+void oct_settings_unpin(oct_settings *settings);        /* NULL allowed */
+
 /* One segment of a view: exactly one of memory and sealed is set. */
 typedef struct oct_view_entry {
     oct_memory_segment *memory;
@@ -62,6 +77,7 @@ typedef struct oct_view {
     const oct_alloc *alloc;
     oct_atomic_u64 references;
     uint64_t sequence; /* of the last change it shows */
+    oct_settings *settings;
     oct_schema *schema;
     uint32_t capacity; /* entries allocated */
     uint32_t count;

@@ -90,6 +90,12 @@ export class OctantClient {
     return this.#result('PUT', path, body);
   }
 
+  /** Change settings; what is not given stays. What no longer fits is built anew later. */
+  updateCollection(collection_name: string, args: T.UpdateCollection = {}): Promise<boolean> {
+    const { path, body } = split(collectionPath(collection_name), args, false);
+    return this.#result('PATCH', path, body);
+  }
+
   deleteCollection(collection_name: string, args: { timeout?: number } = {}): Promise<boolean> {
     return this.#result('DELETE', split(collectionPath(collection_name), args, false).path);
   }

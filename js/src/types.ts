@@ -53,6 +53,30 @@ export interface CreateCollection {
   timeout?: number;
 }
 
+export interface UpdateCollection {
+  vectors?: Record<string, {
+    hnsw_config?: Record<string, unknown>;
+    quantization_config?: Record<string, unknown> | 'Disabled';
+    on_disk?: boolean;
+    memory?: 'cold' | 'cached';
+  }>;
+  sparse_vectors?: Record<string, SparseVectorParams>;
+  hnsw_config?: Record<string, unknown>;
+  quantization_config?: Record<string, unknown> | 'Disabled';
+  optimizers_config?: Record<string, unknown>;
+  params?: {
+    replication_factor?: number;
+    write_consistency_factor?: number;
+    read_fan_out_factor?: number;
+    read_fan_out_delay_ms?: number;
+    on_disk_payload?: boolean;
+    payload?: { memory?: 'cold' | 'cached' };
+  };
+  /** Members are merged; a null removes one. */
+  metadata?: Record<string, unknown>;
+  timeout?: number;
+}
+
 type Value = string | number | bigint | boolean;
 
 export type Condition =

@@ -62,6 +62,25 @@ const TESTS = {
     await refused(404, "doesn't exist", () => client.getCollection(name));
   },
 
+  async settings_change(client, name) {
+    await fill(client, name);
+    equal(await client.updateCollection(name, {
+      vectors: { '': { hnsw_config: { m: 6 }, on_disk: true } }, hnsw_config: { ef_construct: 77 },
+      quantization_config: { scalar: { type: 'int8', always_ram: true } },
+      optimizers_config: { indexing_threshold: 123 }, params: { on_disk_payload: false } }), true);
+    const { config } = await client.getCollection(name);
+    equal(config.params.vectors,
+      { size: 3, distance: 'Dot', hnsw_config: { m: 6 }, on_disk: true });
+    equal(config.params.on_disk_payload, false);
+    equal([config.hnsw_config.ef_construct, config.optimizer_config.indexing_threshold], [77, 123]);
+    equal(config.quantization_config, { scalar: { type: 'int8', always_ram: true } });
+    equal(await client.updateCollection(name, { quantization_config: 'Disabled' }), true);
+    equal((await client.getCollection(name)).config.quantization_config, null);
+    await refused(400, 'Not existing vector name error: x',
+      () => client.updateCollection(name, { vectors: { x: {} } }));
+    equal(await client.count(name), { count: 4 });
+  },
+
   async upserts_take_lists_and_batches(client, name) {
     await fill(client, name);
     const batch = { ids: [3, 5], vectors: [[9, 9, 9], [5, 5, 5]], payloads: [{ n: 3 }, { n: 5 }] };

@@ -88,6 +88,30 @@ def collections_live_and_die(client, name):
 
 
 @test
+def settings_change(client, name):
+    fill(client, name)
+    equal(client.update_collection(
+        name, vectors_config={"": models.VectorParamsDiff(
+            hnsw_config=models.HnswConfigDiff(m=6), on_disk=True)},
+        hnsw_config=models.HnswConfigDiff(ef_construct=77),
+        quantization_config=models.ScalarQuantization(scalar=models.ScalarQuantizationConfig(
+            type=models.ScalarType.INT8, always_ram=True)),
+        optimizers_config=models.OptimizersConfigDiff(indexing_threshold=123),
+        collection_params=models.CollectionParamsDiff(on_disk_payload=False)), True)
+    config = client.get_collection(name).config
+    equal((config.params.vectors.hnsw_config.m, config.params.vectors.on_disk), (6, True))
+    equal(config.params.on_disk_payload, False)
+    equal((config.hnsw_config.m, config.hnsw_config.ef_construct), (16, 77))
+    equal(config.optimizer_config.indexing_threshold, 123)
+    equal(config.quantization_config.scalar.always_ram, True)
+    equal(client.update_collection(name, quantization_config=models.Disabled.DISABLED), True)
+    equal(client.get_collection(name).config.quantization_config, None)
+    refused(400, "Not existing vector name error: x", lambda: client.update_collection(
+        name, vectors_config={"x": models.VectorParamsDiff(on_disk=True)}))
+    equal(client.count(name).count, 4)
+
+
+@test
 def upserts_take_lists_and_batches(client, name):
     fill(client, name)
     client.upsert(name, wait=True, points=models.Batch(

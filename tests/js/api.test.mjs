@@ -89,6 +89,28 @@ for (const [name, storage] of Object.entries(STORAGES)) {
     assert.deepEqual(await client.getCollections(), { collections: [] });
   });
 
+  test(`${name}: settings change`, async (t) => {
+    const client = await open(storage(t));
+    t.after(() => client.close());
+    await client.createCollection('s', { vectors: { size: 2, distance: 'Dot' } });
+    await client.upsert('s', { points: [{ id: 1, vector: [1, 2] }] });
+    const changed = await client.updateCollection('s', { timeout: 5, hnsw_config: { m: 5 },
+      vectors: { '': { on_disk: true } }, metadata: { a: 2n ** 60n },
+      quantization_config: { scalar: { type: 'int8' } } });
+    assert.equal(changed, true);
+    assert.equal(await client.updateCollection('s', { quantization_config: 'Disabled' }), true);
+    await client.maintain();
+    const { config, status } = await client.getCollection('s');
+    assert.equal(status, 'green');
+    assert.equal(config.hnsw_config.m, 5);
+    assert.deepEqual(config.params.vectors, { size: 2, distance: 'Dot', on_disk: true });
+    assert.deepEqual([config.quantization_config, config.metadata], [null, { a: 2n ** 60n }]);
+    await assert.rejects(client.updateCollection('s', { vectors: { x: {} } }),
+      { status: 'BAD_INPUT', message: /Not existing vector name error: x/ });
+    await assert.rejects(client.updateCollection('none'), { status: 'NOT_FOUND' });
+    assert.deepEqual(ids(await client.retrieve('s', { ids: [1] })), [1]);
+  });
+
   test(`${name}: named vectors change and go`, async (t) => {
     const client = await open(storage(t));
     t.after(() => client.close());

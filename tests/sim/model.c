@@ -315,6 +315,31 @@ static void create_collection(model_collection *after, model_change *change, uin
     after->exists = true;
 }
 
+model_settings model_settings_of(uint32_t number)
+{
+    static const uint32_t ms[] = { 4, 0, 6 }, thresholds[] = { 1, 4, 0 };
+    return (model_settings){ .m = ms[number % 3],
+                             .indexing_threshold = thresholds[number / 3 % 3],
+                             .quantization = (oct_quantization_kind)(number / 9 % 5) };
+}
+
+static void update_collection(model *from, model_collection *after, model_change *change)
+{
+    static const char *const codes[] = { "\"Disabled\"", "{\"scalar\":{\"type\":\"int8\"}}",
+                                         "{\"product\":{\"compression\":\"x4\"}}",
+                                         "{\"binary\":{}}", "{\"turbo\":{}}" };
+    uint32_t number = 1 + model_below(from, MODEL_UPDATES);
+    const model_settings wanted = model_settings_of(number);
+    put(change,
+        "{\"hnsw_config\":{\"m\":%u,\"ef_construct\":%u,\"payload_m\":%u},"
+        "\"vectors\":{\"a\":{\"quantization_config\":\"Disabled\",\"hnsw_config\":{\"m\":%u}},"
+        "\"b\":{\"quantization_config\":%s}},\"quantization_config\":%s,"
+        "\"optimizers_config\":{\"indexing_threshold\":%u},\"metadata\":{\"n\":%u}}",
+        wanted.m, 8 + number % 2, number % 5 ? 0 : 3, 8 - wanted.m, codes[number % 5],
+        codes[wanted.quantization], wanted.indexing_threshold, number);
+    after->settings = number;
+}
+
 static void drop_collection(model_collection *after, model_change *change, uint32_t number)
 {
     set_path(change, "DELETE", number, "");
@@ -347,11 +372,14 @@ void model_next(model *from, model_change *change)
     } else if (kind < 180) {
         set_path(change, "PUT", number, "/points/vectors");
         update_vectors(from, after, change);
-    } else if (kind < 190) {
+    } else if (kind < 187) {
         set_path(change, "POST", number, "/points/vectors/delete");
         delete_vectors(from, after, change);
-    } else {
+    } else if (kind < 194) {
         change_index(from, after, change, number);
+    } else {
+        set_path(change, "PATCH", number, "");
+        update_collection(from, after, change);
     }
     change->after.random = from->random;
 }

@@ -5,9 +5,10 @@
  * A model has two collections of MODEL_IDS possible points, each with four small payload values
  * and two vectors of small whole numbers, so that scores are exact and a model is a plain value:
  * copies of it are the history of a run. The same numbers go into vectors of other forms: those of
- * a into a multivector m of two rows, those of b into a sparse vector s. model_next draws one
- * random change, as the REST request that asks for it and as the model after it; model_matches
- * compares everything a client can see.
+ * a into a multivector m of two rows, those of b into a sparse vector s. Updates change the
+ * settings that graphs and codes are built by. model_next draws one random change, as the REST
+ * request that asks for it and as the model after it; model_matches compares everything a client
+ * can see.
  *
  *     model_change change;
  *     model_next(&model, &change);
@@ -33,6 +34,7 @@ typedef struct model_point {
 
 typedef struct model_collection {
     bool exists;
+    uint32_t settings; /* 0: as created; else the number of the last update, which decides all */
     bool indexes[MODEL_KEYS];
     model_point points[MODEL_IDS];
 } model_collection;
@@ -55,6 +57,14 @@ void model_init(model *from, uint64_t seed);
 uint32_t model_below(model *from, uint32_t limit);
 /* Draw a change. The generator moves on in *from and in change->after. */
 void model_next(model *from, model_change *change);
+
+/* What an update of that number, 1 to MODEL_UPDATES, sets. */
+enum { MODEL_UPDATES = 45 };
+typedef struct model_settings {
+    uint32_t m, indexing_threshold;
+    oct_quantization_kind quantization;
+} model_settings;
+model_settings model_settings_of(uint32_t number);
 
 /* ---- the world --------------------------------------------------------------------------- */
 

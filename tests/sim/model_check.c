@@ -344,6 +344,28 @@ static bool same_values(checking *now, const oct_field_info *field, uint32_t key
     return field->points == wanted || differ(now, "points of an index", field->points, wanted);
 }
 
+/* All of the last update's settings, and none of another's. */
+static bool same_settings(checking *now, const oct_collection_config *config)
+{
+    char metadata[32] = "";
+    uint32_t number = now->in->settings;
+    model_settings wanted = model_settings_of(number);
+    if (number > 0) (void)snprintf(metadata, sizeof metadata, "{\"n\":%u}", number);
+    if (config->metadata.bytes != strlen(metadata) ||
+        (number > 0 && memcmp(config->metadata.at, metadata, config->metadata.bytes) != 0))
+        return differ(now, "the metadata, not of update", config->metadata.bytes, number);
+    if (number == 0) return true;
+    const oct_vector_params *a = &config->vectors[0];
+    if (config->hnsw.m != wanted.m || a->hnsw.m != 8 - wanted.m)
+        return differ(now, "m", config->hnsw.m, wanted.m);
+    if (config->quantization.kind != wanted.quantization ||
+        a->quantization.kind != OCT_QUANTIZATION_NONE)
+        return differ(now, "codes", config->quantization.kind, wanted.quantization);
+    return config->optimizers.indexing_threshold == wanted.indexing_threshold ||
+           differ(now, "indexing_threshold", config->optimizers.indexing_threshold,
+                  wanted.indexing_threshold);
+}
+
 static bool same_fields(checking *now, oct_status *status)
 {
     oct_collection_info info;
@@ -360,6 +382,7 @@ static bool same_fields(checking *now, oct_status *status)
         if (!now->in->indexes[key]) return differ(now, "an index that was deleted", f, f);
         if (!same_values(now, &info.fields[f], key)) return false;
     }
+    if (!same_settings(now, info.config)) return false;
     return info.points_count == alive || differ(now, "points_count", info.points_count, alive);
 }
 

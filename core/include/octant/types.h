@@ -22,6 +22,7 @@ enum {
     OCT_FILTER_DEPTH_MAX = 50,
     OCT_FILTER_CONDITIONS_MAX = 10000,
     OCT_JSON_DEPTH_MAX = 64,
+    OCT_METADATA_BYTES_MAX = 1 << 20, /* a collection's, as JSON text: part of its manifest */
     OCT_PAYLOAD_BYTES_MAX = 16 << 20, /* one point's payload as JSON text */
     OCT_BODY_BYTES_MAX = 32 << 20,    /* one request (Qdrant's service.max_request_size_mb) */
     OCT_LIMIT_MAX = 1 << 20, /* limit + offset of one query, after clamping to the points */
@@ -130,6 +131,7 @@ struct oct_filter {
 
 /* "Not set: the level above decides" (a vector's own value, then the collection's, then ours). */
 #define OCT_UNSET UINT64_MAX
+#define OCT_AUTO  (UINT64_MAX - 1)
 
 typedef struct oct_hnsw_config {   /* each OCT_UNSET when not given */
     uint64_t m;                    /* links per point on upper levels; level 0 has 2m. Default 16 */
@@ -188,6 +190,7 @@ typedef struct oct_quantization_config {
     uint64_t bits;           /* TURBO: oct_turbo_bits; default BITS4 */
     uint64_t always_ram;     /* 0, 1 */
     uint64_t memory;         /* oct_placement */
+    bool disabled;           /* only in an update, with kind NONE: from now on there is none */
 } oct_quantization_config;
 
 /* What the numbers of a dense vector or multivector are rounded to when they come in, and what
@@ -232,7 +235,7 @@ typedef struct oct_optimizers_config { /* OCT_UNSET / NaN when not given */
     uint64_t memmap_threshold;         /* KiB; accepted and echoed */
     uint64_t indexing_threshold;       /* KiB; default 10000; 0 turns graphs off */
     uint64_t flush_interval_sec;       /* default 5 */
-    uint64_t max_optimization_threads;
+    uint64_t max_optimization_threads; /* in an update also OCT_AUTO: unset again */
 } oct_optimizers_config;
 
 typedef enum oct_field_type {
@@ -250,6 +253,8 @@ typedef struct oct_field_config {
     oct_str params;
 } oct_field_config;
 
+/* It also carries an update of one: then everything that is not given is unset (0 bytes, NONE), and
+ * `vectors` are those that change, with their names and forms and nothing else that can't. */
 typedef struct oct_collection_config {
     const oct_vector_params *vectors; /* [vector_count]: the sparse ones last, else by name */
     uint32_t vector_count;
@@ -259,9 +264,10 @@ typedef struct oct_collection_config {
     oct_optimizers_config optimizers;
     uint64_t wal_capacity_mb, wal_segments_ahead, wal_retain_closed;
     uint64_t shard_number, replication_factor, write_consistency_factor; /* echoed; one node */
-    uint64_t on_disk_payload;                                            /* default 1 */
-    uint64_t payload_memory; /* oct_placement but PINNED, OCT_UNSET */
-    oct_str metadata;        /* JSON object or "" */
+    uint64_t read_fan_out_factor, read_fan_out_delay_ms; /* by updates only; echoed */
+    uint64_t on_disk_payload;                            /* default 1 */
+    uint64_t payload_memory;                             /* oct_placement but PINNED, OCT_UNSET */
+    oct_str metadata;                                    /* JSON object or "" */
 } oct_collection_config;
 
 #endif
