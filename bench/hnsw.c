@@ -27,6 +27,7 @@
 #include "index/flat.h"
 #include "index/hnsw.h"
 #include "query/plan.h"
+#include "relaxed.h"
 #include "simd/kernels.h"
 
 enum { TRUTH_IDS = 100, LIMIT = 10, THREADS_MAX = 16 };
@@ -409,7 +410,7 @@ int main(int argc, char **argv)
     float *queries = read_file(argv[2], dim * sizeof(float), &bytes);
     b.query_count = (uint32_t)(bytes / (dim * sizeof(float)));
     b.queries = queries;
-    b.flat = (oct_flat){ .kernels = oct_kernels_select(getenv("OCT_ISA")),
+    b.flat = (oct_flat){ .kernels = bench_kernels(),
                          .rows = rows,
                          .count = count,
                          .dim = dim,

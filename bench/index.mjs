@@ -9,16 +9,22 @@ const INNER_ROUNDS = 11;
 /** Goals for the f32 dot product, over the time of the plain AVX2+FMA kernel and of native avx2. */
 const AVX2_GOAL = 1.15;
 const WASM_GOAL = 2.5;
+/** Goals for graphs in wasm beside native avx2: queries a second at least, building at most. */
+const QUERY_GOALS = { wasm128: 0.45, 'wasm-relaxed': 0.6 };
+const BUILD_GOAL = 2.5;
+/** The operations of octant-relaxed.wasm. */
+const RELAXED = ['dot_u7i8', 'dot_u7i8_x4'];
 
-export function kernels({ native, wasm, node }) {
+export function kernels({ native, wasm, node, relaxed }) {
   const samples = new Samples();
   say('kernels');
   for (let round = 0; round < KERNEL_ROUNDS; round++) {
     const measured = [
       ...lines(native, [String(INNER_ROUNDS)]),
       // Without V8's quick first compiler: steady speed is wanted, whenever an operation's turn is.
-      ...lines(node, ['--no-liftoff', wasm, String(INNER_ROUNDS)])
-        .filter((line) => line.isa === 'wasm128'),
+      ...lines(node, ['--no-liftoff', wasm, String(INNER_ROUNDS)], { OCT_RELAXED: relaxed })
+        .filter((line) => line.isa === 'wasm128'
+          || line.isa === 'wasm-relaxed' && RELAXED.includes(line.operation)),
     ];
     for (const line of measured)
       samples.add(`${line.dimension}/${line.operation}/${line.isa}`, line.ns);
@@ -34,7 +40,7 @@ function reportKernel(samples, key) {
   const avx2 = `${dimension}/${operation}/avx2`;
   if (isa === 'reference' && operation.endsWith('_x4')) return; // it is the one-pair kernel again
   const isDot = operation === 'dot_f32' || operation === 'dot_f32_x4';
-  if (isa === 'wasm128' && samples.has(avx2)) {
+  if (isa.startsWith('wasm') && samples.has(avx2)) {
     Object.assign(row, { peer: 'native avx2', peerValue: samples.median(avx2) });
     if (isDot) row.goal = WASM_GOAL;
   } else if (isa !== 'reference' && samples.has(reference)) {
@@ -67,7 +73,7 @@ const MEASURES = [
   ['exact scan, queries', '/s', (all) => all.find((line) => line.bench === 'flat_scan')?.qps_cpu],
 ];
 
-export function graph({ native, wasm, node, python, peer }, data, rounds) {
+export function graph({ native, wasm, node, python, peer, relaxed }, data, rounds) {
   const files = [data.vectors, data.queries];
   const shape = [String(data.count), String(data.size)];
   const ours = [...files, '-', ...shape];
@@ -75,6 +81,7 @@ export function graph({ native, wasm, node, python, peer }, data, rounds) {
     ['native', native, ours, {}],
     ['native avx2', native, ours, { OCT_ISA: 'avx2' }],
     ['wasm128', node, [wasm, ...ours], {}],
+    ['wasm-relaxed', node, [wasm, ...ours], { OCT_RELAXED: relaxed }],
     ['hnswlib', python, [peer, ...files, ...shape], {}],
   ];
   const samples = new Samples();
@@ -99,8 +106,11 @@ export function graph({ native, wasm, node, python, peer }, data, rounds) {
 function reportGraph(samples, { measure, unit, name }, data, rounds) {
   const row = { name: measure, target: name, data: data.name, unit, rounds,
     value: samples.median(`${measure}/${name}`) };
-  const peer = name === 'wasm128' ? 'native avx2' : 'hnswlib';
+  const peer = name.startsWith('wasm') ? 'native avx2' : 'hnswlib';
   if (name !== 'hnswlib' && samples.has(`${measure}/${peer}`))
     Object.assign(row, { peer, peerValue: samples.median(`${measure}/${peer}`) });
+  if (name in QUERY_GOALS && measure.startsWith('queries'))
+    Object.assign(row, { goal: QUERY_GOALS[name], atLeast: true });
+  if (name in QUERY_GOALS && measure === 'graph build') row.goal = BUILD_GOAL;
   report(row);
 }

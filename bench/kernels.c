@@ -19,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "relaxed.h"
 #include "simd/kernels.h"
 
 enum { ROWS = 64, DIMENSION_MAX = 1536, ROUNDS_MAX = 201, CONTENDERS_MAX = 8, BATCH_NS = 400000 };
@@ -261,6 +262,8 @@ static size_t list_contenders(void)
     size_t count = oct_kernels_list(runnable, OCT_KERNELS_MAX);
     for (size_t i = 0; i < count; i++)
         contenders[i].kernels = *runnable[i];
+    const oct_kernels *relaxed = bench_relaxed(runnable[count - 1]);
+    if (relaxed) contenders[count++].kernels = *relaxed;
 #if HAS_REFERENCE
     if (can_run_reference()) {
         contenders[count++].kernels = (oct_kernels){ .name = "reference",

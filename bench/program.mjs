@@ -136,10 +136,12 @@ export async function rest(octant, directory, data, queries, rounds) {
   }
 }
 
-/** The module and the JavaScript a browser loads, each file gzipped as a server would send it. */
+/** The module and the JavaScript a browser loads, each file gzipped as a server would send it. The
+ * kernels with relaxed SIMD are in the JavaScript. */
 export function size(dist) {
   const files = readdirSync(dist, { recursive: true })
-    .filter((name) => /\.(wasm|m?js)$/.test(name) && !/(^|\/)node(_fs)?\.js$/.test(name));
+    .filter((name) => /\.(wasm|m?js)$/.test(name) && !/(^|\/)node(_fs)?\.js$|relaxed\.wasm$/
+      .test(name));
   if (!files.includes('octant.wasm')) throw new Error(`${dist}/octant.wasm is missing`);
   const bytes = files.reduce((sum, name) =>
     sum + gzipSync(readFileSync(`${dist}/${name}`), { level: 9 }).length, 0);

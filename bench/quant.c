@@ -19,6 +19,7 @@
 #include "index/flat.h"
 #include "index/hnsw.h"
 #include "index/quant.h"
+#include "relaxed.h"
 #include "simd/kernels.h"
 
 enum { TRUTH_IDS = 100, LIMIT = 10, ROUNDS = 3 };
@@ -240,7 +241,7 @@ int main(int argc, char **argv)
     uint32_t count = (uint32_t)strtoul(argv[4], NULL, 10);
     uint32_t dim = (uint32_t)strtoul(argv[5], NULL, 10);
     size_t bytes;
-    data d = { .flat = { .kernels = oct_kernels_select(getenv("OCT_ISA")),
+    data d = { .flat = { .kernels = bench_kernels(),
                          .count = count,
                          .dim = dim,
                          .metric = OCT_METRIC_COSINE } };

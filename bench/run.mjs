@@ -24,7 +24,8 @@ const REST_QUERIES = 100;
 const PARTS = ['kernels', 'graph', 'import', 'rest', 'size'];
 const ROUNDS = { quick: 3, full: 3 };
 
-const WASM_LINK = '-sNODERAWFS=1 -sEXIT_RUNTIME=1 -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB';
+const WASM_LINK = '-sNODERAWFS=1 -sEXIT_RUNTIME=1 -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB '
+  + '-sALLOW_TABLE_GROWTH=1';
 
 /** What each part needs built; {} stands for the build directory. */
 const STEPS = [
@@ -33,7 +34,7 @@ const STEPS = [
     + 'cmake --build {}/release --target bench-kernels bench-hnsw octant'],
   [['kernels', 'graph'], 'wasm', 'cmake --preset wasm -B {}/bench-wasm -DOCT_TESTS=OFF '
     + `-DOCT_BENCH=ON -DCMAKE_EXECUTABLE_SUFFIX_C=.cjs -DCMAKE_EXE_LINKER_FLAGS='${WASM_LINK}' && `
-    + 'cmake --build {}/bench-wasm --target bench-kernels bench-hnsw'],
+    + 'cmake --build {}/bench-wasm --target bench-kernels bench-hnsw octant-relaxed'],
   [['size'], 'package', 'npm run --silent build:js && cmake --preset wasm -B {}/wasm && '
     + 'cmake --build {}/wasm --target octant-wasm'],
 ];
@@ -112,7 +113,7 @@ async function main() {
   build(values.build, parts);
   const { node, python, octant } = programs(values.build);
   const at = (name) => ({ node, native: `${values.build}/release/bench-${name}`,
-    wasm: `${values.build}/bench-wasm/bench-${name}.cjs` });
+    wasm: `${values.build}/bench-wasm/bench-${name}.cjs`, relaxed: 'js/dist/octant-relaxed.wasm' });
   const database = `${values.build}/bench-db`;
   if (parts.includes('kernels')) kernels(at('kernels'));
   if (parts.includes('graph'))

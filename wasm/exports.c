@@ -22,6 +22,7 @@ extern void oct_js_log(int level, const char *message);
 typedef struct oct_w_database {
     oct_db *db;
     oct_vfs vfs;
+    oct_host_kernels kernels; /* offered before it is opened; without a name there are none */
     oct_reply reply;
     oct_error error; /* of the last open or maintain */
     bool more;       /* after the last maintain */
@@ -32,6 +33,9 @@ enum { OCT_W_READ_ONLY = 1, OCT_W_SYNC_NONE = 2 }; /* open flags, as in js/src/c
 EXPORT void *oct_w_alloc(size_t bytes);
 EXPORT void oct_w_free(void *block);
 EXPORT oct_w_database *oct_w_create(void);
+EXPORT void oct_w_offer(oct_w_database *w, uintptr_t dot_u7i8, uintptr_t dot_u7i8_x4,
+                        uintptr_t dot_packed);
+EXPORT const char *oct_w_kernels(const oct_w_database *w);
 EXPORT int oct_w_open(oct_w_database *w, uint32_t caps, uint32_t flags, double memory_bytes_max,
                       uint32_t appendable_points_max, uint32_t slice_ms);
 EXPORT int oct_w_call(oct_w_database *w, const char *block, size_t float_count, size_t verb_bytes,
@@ -106,6 +110,15 @@ oct_w_database *oct_w_create(void)
     return calloc(1, sizeof(oct_w_database));
 }
 
+/* Kernels with relaxed SIMD (js/src/relaxed.ts): places in the table of functions. */
+void oct_w_offer(oct_w_database *w, uintptr_t dot_u7i8, uintptr_t dot_u7i8_x4, uintptr_t dot_packed)
+{
+    w->kernels.name = "wasm-relaxed";
+    memcpy(&w->kernels.dot_u7i8, &dot_u7i8, sizeof dot_u7i8);
+    memcpy(&w->kernels.dot_u7i8_x4, &dot_u7i8_x4, sizeof dot_u7i8_x4);
+    memcpy(&w->kernels.dot_packed, &dot_packed, sizeof dot_packed);
+}
+
 /* Returns a status; its message is oct_w_message. slice_ms and appendable_points_max: 0 = default,
  * memory_bytes_max: 0 = no limit. */
 int oct_w_open(oct_w_database *w, uint32_t caps, uint32_t flags, double memory_bytes_max,
@@ -120,6 +133,7 @@ int oct_w_open(oct_w_database *w, uint32_t caps, uint32_t flags, double memory_b
         .entropy = entropy,
         .log = log_line,
         .parallel_width = 1,
+        .kernels = w->kernels.name ? &w->kernels : NULL,
     };
     oct_open_options options = {
         .read_only = (flags & OCT_W_READ_ONLY) != 0,
@@ -234,6 +248,12 @@ int oct_w_maintain(oct_w_database *w, uint32_t budget_ms)
 {
     w->more = false;
     return (int)oct_maintain(w->db, budget_ms, &w->more, &w->error);
+}
+
+/* The name of the kernels an open database uses. */
+const char *oct_w_kernels(const oct_w_database *w)
+{
+    return oct_kernels_in_use(w->db);
 }
 
 int oct_w_more(const oct_w_database *w)

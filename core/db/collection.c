@@ -70,7 +70,7 @@ oct_status oct_collection_new(oct_db *db, oct_str name, uint64_t number, oct_col
     collection->db = db;
     collection->host = oct_db_host(db);
     collection->alloc = alloc;
-    collection->kernels = oct_kernels_select(oct_db_options(db)->isa);
+    collection->kernels = oct_db_kernels(db);
     collection->number = number;
     collection->directory[0] = 'c';
     append_hex(collection->directory + 1, number);

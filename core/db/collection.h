@@ -230,6 +230,7 @@ OCT_MUST_CHECK oct_status oct_collection_check(oct_collection *collection, oct_e
 /* ---- db.c ---------------------------------------------------------------------------- */
 
 const oct_open_options *oct_db_options(const oct_db *db);
+const oct_kernels *oct_db_kernels(const oct_db *db);
 /* OK while this process owns the directory (see db.c on epochs); LOCKED when another took it. */
 OCT_MUST_CHECK oct_status oct_db_check_owner(oct_db *db, oct_error *error);
 

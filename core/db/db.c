@@ -24,6 +24,7 @@ struct oct_db {
     oct_counting_alloc counting; /* first: frees itself last */
     oct_host host;
     oct_open_options options;
+    oct_kernels kernels;
     oct_file *owner;
     oct_mutex mutex;              /* the registry; outermost of all locks */
     oct_collection **collections; /* [count] sorted by name */
@@ -44,6 +45,14 @@ const oct_alloc *oct_db_alloc(const oct_db *db)
 const oct_open_options *oct_db_options(const oct_db *db)
 {
     return &db->options;
+}
+const oct_kernels *oct_db_kernels(const oct_db *db)
+{
+    return &db->kernels;
+}
+const char *oct_kernels_in_use(const oct_db *db)
+{
+    return db->kernels.name;
 }
 
 /* ---- registry ------------------------------------------------------------------------ */
@@ -259,6 +268,19 @@ static oct_status announce(oct_db *db, oct_error *error)
     return registry_write(db, NULL, NULL, error);
 }
 
+/* The kernels that are asked for, or the best there are; false when there are none of that name. */
+static bool choose_kernels(const oct_host *host, const char *isa, oct_kernels *out)
+{
+    const oct_kernels *own = oct_kernels_select(isa);
+    if (!own) return false;
+    *out = *own;
+    if (!host->kernels || isa || oct_kernels_adopt(own, host->kernels, out)) return true;
+    if (host->log)
+        host->log(host->self, OCT_LOG_WARN,
+                  "the host's kernels give wrong answers and aren't used");
+    return true;
+}
+
 oct_status oct_open(const oct_host *host, const oct_open_options *options, oct_db **out,
                     oct_error *error)
 {
@@ -267,7 +289,8 @@ oct_status oct_open(const oct_host *host, const oct_open_options *options, oct_d
     if (!oct_cpu_keeps_denormals())
         return oct_fail(error, OCT_UNSUPPORTED,
                         "this thread flushes denormal numbers to zero; scores would differ");
-    if (!oct_kernels_select(options->isa))
+    oct_kernels kernels;
+    if (!choose_kernels(host, options->isa, &kernels))
         return oct_fail(error, OCT_UNSUPPORTED, "this machine has no kernels `%s`", options->isa);
     oct_db *db = oct_new_zeroed(host->alloc, sizeof *db);
     if (!db) return oct_fail_nomem(error, "the database");
@@ -275,6 +298,7 @@ oct_status oct_open(const oct_host *host, const oct_open_options *options, oct_d
     db->host = *host;
     db->host.alloc = &db->counting.alloc;
     db->options = *options;
+    db->kernels = kernels;
     if (oct_mutex_init(&db->mutex) != OCT_OK) {
         oct_free(host->alloc, db, sizeof *db);
         return oct_fail_nomem(error, "the database's lock");

@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "base/prefetch.h"
 #include "index/hnsw_graph.h"
 
 enum {
@@ -136,7 +137,7 @@ static uint32_t gather_two_hops(const search *s, uint32_t node)
     count = gather_in_blocks(s, node, count, &near);
     if (near >= s->near_enough) return count;
     for (uint32_t i = 0; i < forbidden_count; i++)
-        __builtin_prefetch(oct_hnsw_row(s->graph, forbidden[i], 0));
+        oct_prefetch(oct_hnsw_row(s->graph, forbidden[i], 0), 1);
     for (uint32_t i = 0; i < forbidden_count && count < s->gather_most; i++)
         count = gather_through(s, forbidden[i], count);
     return count;
@@ -187,7 +188,7 @@ static bool walk_filtered(const search *s, uint32_t start, uint32_t ef)
         count = gather_two_hops(s, oct_hnsw_key_node(pool[cursor]));
         oct_hnsw_prefetch(s->graph, scratch->nodes, count);
         if (cursor + 1 < scratch->pool_count)
-            __builtin_prefetch(oct_hnsw_row(s->graph, oct_hnsw_key_node(pool[cursor + 1]), 0));
+            oct_prefetch(oct_hnsw_row(s->graph, oct_hnsw_key_node(pool[cursor + 1]), 0), 1);
         uint32_t changed = oct_hnsw_admit(s->graph, s->target, scratch, 0, count, ef);
         cursor = MIN(changed, cursor + 1);
         scratch->cost.expanded++;

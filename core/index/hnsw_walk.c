@@ -18,11 +18,12 @@
 
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "base/prefetch.h"
 #include "index/hnsw_graph.h"
 
 enum {
-    LINE_BYTES = 64,
-    AHEAD_BYTES = 2048, /* of one row asked for; the hardware follows from there */
+    AHEAD_BYTES = 2048,      /* of one row asked for; the hardware follows from there */
+    LINKS_AHEAD_BYTES = 128, /* of one row of links */
     POLL_DISTANCES = 1000
 };
 
@@ -120,11 +121,8 @@ void oct_hnsw_prefetch(const oct_hnsw *graph, const uint32_t *offsets, uint32_t 
     size_t stride = codes ? graph->header.row_bytes : oct_flat_row_bytes(&graph->flat);
     size_t ahead = MIN(stride, (size_t)AHEAD_BYTES);
     const uint8_t *rows = codes ? graph->codes : oct_flat_stored(&graph->flat, 0);
-    for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *row = rows + offsets[i] * stride;
-        for (size_t at = 0; at < ahead; at += LINE_BYTES)
-            __builtin_prefetch(row + at);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        oct_prefetch(rows + offsets[i] * stride, ahead);
 }
 
 /* A bias out of a damaged file may be anything; a wrong score is harmless, an overflow is not. */
@@ -284,8 +282,7 @@ bool oct_hnsw_walk(const oct_hnsw *graph, hnsw_target target, oct_hnsw_scratch *
             oct_hnsw_prefetch(graph, scratch->nodes, count);
             if (cursor + 1 < scratch->pool_count) {
                 const uint32_t *next = oct_hnsw_row(graph, oct_hnsw_key_node(pool[cursor + 1]), 0);
-                __builtin_prefetch(next);
-                __builtin_prefetch(next + LINE_BYTES / sizeof *next);
+                oct_prefetch(next, MIN(graph->m0 * sizeof *next, (size_t)LINKS_AHEAD_BYTES));
             }
         }
         uint32_t changed = oct_hnsw_admit(graph, target, scratch, level, count, ef);

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "base/prefetch.h"
 #include "index/quant_codes.h"
 
 enum {
@@ -22,7 +23,6 @@ enum {
     /* Rescored when the query doesn't say: 3 * limit / 2 + 30, of coarse codes 4 * limit + 100. */
     RESCORE_MORE = 30,
     RESCORE_MORE_COARSE = 100,
-    LINE_BYTES = 64,
     AHEAD_BYTES = 2048
 };
 
@@ -274,10 +274,9 @@ void oct_quant_prefetch(const oct_quant *quant, const uint32_t *offsets, uint32_
     uint32_t words = quant->header.extra_words;
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *row = oct_quant_row(quant, offsets[i]);
-        for (size_t at = 0; at < ahead; at += LINE_BYTES)
-            __builtin_prefetch(row + at);
-        __builtin_prefetch(row + ahead - 1); /* a short row may end on the next line */
-        if (words) __builtin_prefetch(quant->extras + (size_t)offsets[i] * words);
+        oct_prefetch(row, ahead);
+        oct_prefetch(row + ahead - 1, 1); /* a short row may end on the next line */
+        if (words) oct_prefetch(quant->extras + (size_t)offsets[i] * words, 1);
     }
 }
 

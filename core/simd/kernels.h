@@ -15,8 +15,11 @@
 #ifndef OCTANT_SIMD_KERNELS_H
 #define OCTANT_SIMD_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "octant/host.h"
 
 enum {
     OCT_KERNELS_MAX = 4,  /* most tables any one target can run */
@@ -24,13 +27,13 @@ enum {
 };
 
 /* What the bits of a packed row mean. */
-typedef struct oct_packing {
+struct oct_packing {
     uint32_t bits;    /* of one value: 1, 2 or 4 */
     int8_t table[16]; /* [1 << bits] */
-} oct_packing;
+};
 
 typedef struct oct_kernels {
-    const char *name; /* "scalar", "sse2", "avx2", "avx512", "neon" or "wasm128" */
+    const char *name; /* "scalar", "sse2", "avx2", "avx512", "neon", "wasm128", or the host's */
 
     /* Sum of a[i] * b[i], of (a[i] - b[i])^2, of |a[i] - b[i]|. */
     float (*dot_f32)(const float *a, const float *b, size_t n);
@@ -74,5 +77,10 @@ const oct_kernels *oct_kernels_select(const char *force);
 /* Every table this CPU can run, "scalar" first and the best last. Writes at most `max` pointers to
  * `out` and returns how many it wrote. */
 size_t oct_kernels_list(const oct_kernels **out, size_t max);
+
+/* *out is a copy of `own` with the functions and the name of `offer` in it: when all of these are
+ * there and answered a few thousand questions as the scalar kernels do. Else *out is `own` and the
+ * result is false. */
+bool oct_kernels_adopt(const oct_kernels *own, const oct_host_kernels *offer, oct_kernels *out);
 
 #endif

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * vec_wasm128.h - the 128-bit registers of WebAssembly SIMD, the reference build for browsers.
- * Relaxed SIMD is not used here: its results may legally differ between engines. */
+ *
+ * Of relaxed SIMD (only kernels_relaxed.c is compiled with it) two instructions are used, where
+ * their results may not differ between engines: the dot product of bytes, whose second operand is
+ * one of 7 bits here, so that no engine may take it for negative and no sum of two products leaves
+ * 16 bits; and the table look-up, whose places are all inside the table. */
 #ifndef OCTANT_SIMD_VEC_WASM128_H
 #define OCTANT_SIMD_VEC_WASM128_H
 
@@ -76,6 +80,13 @@ static inline vi vi_add(vi a, vi b)
 {
     return wasm_i32x4_add(a, b);
 }
+/* a[i] lie in 0..127. */
+#ifdef __wasm_relaxed_simd__
+static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
+{
+    return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(wasm_v128_load(b), wasm_v128_load(a), sum);
+}
+#else
 /* Loads that widen are one instruction on x86 and ARM; widening the upper half of a register
  * takes two on x86. */
 static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
@@ -83,6 +94,7 @@ static inline vi vi_dot(vi sum, const uint8_t *a, const int8_t *b)
     sum = vi_add(sum, wasm_i32x4_dot_i16x8(wasm_u16x8_load8x8(a), wasm_i16x8_load8x8(b)));
     return vi_add(sum, wasm_i32x4_dot_i16x8(wasm_u16x8_load8x8(a + 8), wasm_i16x8_load8x8(b + 8)));
 }
+#endif
 static inline int32_t vi_sum(vi v)
 {
     v = wasm_i32x4_add(v, wasm_i32x4_shuffle(v, v, 2, 3, 0, 1));
@@ -107,15 +119,25 @@ static inline vb vb_field(vb v, int shift, uint8_t mask)
 {
     return wasm_v128_and(wasm_u8x16_shr(v, (uint32_t)shift), wasm_i8x16_splat((int8_t)mask));
 }
+/* index[i] lie in 0..15, a[i] in 0..127; `table` is in `first`. */
+#ifdef __wasm_relaxed_simd__
 static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t table[16])
 {
-    (void)table; /* it is in `first` */
+    (void)table;
+    v128_t v = wasm_i8x16_relaxed_swizzle(first, index);
+    return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(v, a, sum);
+}
+#else
+static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t table[16])
+{
+    (void)table;
     v128_t v = wasm_i8x16_swizzle(first, index);
     sum = vi_add(
         sum, wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16(a), wasm_i16x8_extend_low_i8x16(v)));
     return vi_add(sum, wasm_i32x4_dot_i16x8(wasm_u16x8_extend_high_u8x16(a),
                                             wasm_i16x8_extend_high_i8x16(v)));
 }
+#endif
 static inline vi vi_add_bytes(vi sum, v128_t v)
 {
     return vi_add(sum, wasm_u32x4_extadd_pairwise_u16x8(wasm_u16x8_extadd_pairwise_u8x16(v)));

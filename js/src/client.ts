@@ -44,6 +44,11 @@ export class OctantClient {
     this.#connection = connection;
   }
 
+  /** The kernels that compute distances: "wasm-relaxed" where the engine has relaxed SIMD. */
+  get kernels(): string {
+    return this.#connection.kernels;
+  }
+
   /** Send a request as Qdrant's REST API has it; the reply is whatever it is, errors too. */
   async request(verb: string, path: string, body?: unknown): Promise<Reply> {
     const { text, floats } = body === undefined ? { text: '', floats: null } : encode(body);

@@ -21,7 +21,7 @@ export type Request =
   | { id: number; kind: 'maintain' }
   | { id: number; kind: 'close' };
 
-type Answer = Reply | SearchOutcome | null; // call, search, the others
+type Answer = Reply | SearchOutcome | string | null; // call, search, open (kernels), the others
 
 export type Response =
   | { id: number; reply: Answer }
@@ -67,13 +67,15 @@ export async function connect(worker: Worker, owned: boolean,
     worker.removeEventListener('messageerror', fail);
     if (owned) worker.terminate();
   };
+  let kernels: string;
   try {
-    await ask({ kind: 'open', options });
+    kernels = await ask({ kind: 'open', options }) as string;
   } catch (thrown) {
     end();
     throw thrown;
   }
   return {
+    kernels,
     call: async (verb, path, body, floats) =>
       await ask({ kind: 'call', verb, path, body, floats }) as Reply,
     search: async (call) => await ask({ kind: 'search', call }) as SearchOutcome,

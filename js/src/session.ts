@@ -22,6 +22,8 @@ export interface SessionOptions extends CoreOptions {
 
 /** What a client needs of a database, in this thread or in another. */
 export interface Connection {
+  /** The kernels that compute distances. */
+  readonly kernels: string;
   call(verb: string, path: string, body: string, floats: Float32Array | null): Promise<Reply>;
   search(call: SearchCall): Promise<SearchOutcome>;
   /** Do housekeeping until nothing is left. */
@@ -37,6 +39,7 @@ interface Opened {
 export class Session implements Connection {
   readonly #options: SessionOptions;
   #opened: Opened | null = null;
+  #kernels = '';
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
   #closed = false;
@@ -51,6 +54,10 @@ export class Session implements Connection {
     await session.#enqueue(() => session.#open());
     session.#scheduleIdle();
     return session;
+  }
+
+  get kernels(): string {
+    return this.#kernels;
   }
 
   /** Run `task` when all before it are done. */
@@ -70,6 +77,7 @@ export class Session implements Connection {
       const log = this.#options.log ?? (() => {});
       const core = await openCore(this.#options.module, storage, log, this.#options);
       this.#opened = { core, storage };
+      this.#kernels = core.kernels;
       if (storage.dirty) await storage.commit();
       return this.#opened;
     } catch (thrown) {

@@ -11,20 +11,18 @@ import type { SearchOutcome } from './search.js';
 
 let session: Session | null = null;
 
-async function open({ storage, name, wasm, ...options }: WorkerOptions): Promise<void> {
+async function open({ storage, name, wasm, ...options }: WorkerOptions): Promise<string> {
   const module = wasm instanceof WebAssembly.Module
     ? wasm : await fetchModule(wasm ?? defaultWasmUrl());
   session = await Session.open({
     ...options, module, storage: openBrowserStorage(storage, name),
     log: (level, message) => console[level](`octant: ${message}`),
   });
+  return session.kernels;
 }
 
-async function answer(request: Request): Promise<Reply | SearchOutcome | null> {
-  if (request.kind === 'open') {
-    await open(request.options);
-    return null;
-  }
+async function answer(request: Request): Promise<Reply | SearchOutcome | string | null> {
+  if (request.kind === 'open') return open(request.options);
   if (session === null) throw new Error('the database is not open');
   if (request.kind === 'call') {
     return session.call(request.verb, request.path, request.body, request.floats);

@@ -3,6 +3,7 @@
 // and closes it; each throws, or returns plain values that run.mjs judges. The functions of the
 // door (tests/run/doors/browser.mjs) are three, between whose calls a database stays open.
 import { open, openConnection } from '/js/dist/index.js';
+import { answersOf } from '/tests/js/relaxed_answers.mjs';
 import { refusedWrites, tornCommits } from './idb_faults.mjs';
 
 const SIZE = 32;
@@ -189,10 +190,15 @@ function lookAround() {
   return { evaluates, isolated: crossOriginIsolated };
 }
 
+/** What is answered with relaxed SIMD, where Chromium has it, and without. */
+const relaxedPair = async () => ({ best: await answersOf(open, {}),
+  without: await answersOf(open, { relaxedSimd: false }) });
+
 const seen = lookAround();
 const surroundings = () => seen;
 
 window.tests = {
   mainJob, check, hold, tryOpen, manyFiles, fillUp, writeForEver, afterKill, conformance,
   surroundings, tornCommits, refusedWrites, openDoor, callDoor, closeDoor,
+  relaxedPair,
 };

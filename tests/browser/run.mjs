@@ -157,6 +157,12 @@ try {
     expect(evaluates, false, 'eval');
     expect(isolated, false, 'crossOriginIsolated');
   });
+  await check('relaxed SIMD changes no answer', async () => {
+    const { best, without } = await run(page, 'relaxedPair');
+    expect(best.kernels, 'wasm-relaxed', 'kernels');
+    expect(without.kernels, 'wasm128', 'kernels without');
+    expect(best.answers, without.answers, 'answers');
+  });
   for (const storage of STORAGES) await storageChecks(context, url, page, storage);
   await check('opfs loses nothing when it is full', () => fillUp(context, url, 'opfs'));
   for (const kind of ['thrown', 'aborted']) await refusalChecks(page, kind);

@@ -29,6 +29,19 @@ typedef enum oct_log_level {
     OCT_LOG_ERROR
 } oct_log_level;
 
+/* What the bits of a packed row mean (core/simd/kernels.h). */
+typedef struct oct_packing oct_packing;
+
+/* Kernels that the host has and this build of the core can't contain, as instructions that only
+ * some machines load are in a module of their own. core/simd/kernels.h says what each does. */
+typedef struct oct_host_kernels {
+    const char *name;
+    int32_t (*dot_u7i8)(const uint8_t *a, const int8_t *b, size_t n);
+    void (*dot_u7i8_x4)(const uint8_t *a, const int8_t *const b[4], size_t n, int32_t out[4]);
+    int32_t (*dot_packed)(const uint8_t *a, const uint8_t *row, size_t n,
+                          const oct_packing *packing);
+} oct_host_kernels;
+
 typedef struct oct_host {
     const oct_alloc *alloc; /* outlives the database, as does the vfs */
     const oct_vfs *vfs;
@@ -45,6 +58,9 @@ typedef struct oct_host {
      * parallel_width 1, means a plain loop. Results never depend on the width. */
     void (*parallel)(void *self, uint32_t tasks, void (*run)(void *arg, uint32_t task), void *arg);
     uint32_t parallel_width;
+    /* Tried when a database is opened that isn't told which kernels to use, and taken when their
+     * answers are right, with a warning to `log` when not. NULL: none. */
+    const oct_host_kernels *kernels;
 } oct_host;
 
 #endif

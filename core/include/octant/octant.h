@@ -45,6 +45,9 @@ typedef struct oct_open_options {
 OCT_API OCT_MUST_CHECK oct_status oct_open(const oct_host *host, const oct_open_options *options,
                                            oct_db **out, oct_error *error);
 
+/* The name of the kernel set in use. */
+OCT_API const char *oct_kernels_in_use(const oct_db *db);
+
 /* Close: finishes what was acknowledged, releases everything. NULL is allowed. No call may be
  * under way. */
 OCT_API void oct_close(oct_db *db);
