@@ -268,7 +268,7 @@ static oct_status check_rows(const segment_report *report, uint32_t v,
     oct_status status = OCT_OK;
     bool sparse = params->kind == OCT_VECTOR_SPARSE;
     uint64_t rows = report->points;
-    size_t row_bytes = sparse ? 8 : params->size * oct_compact_bytes(params->datatype);
+    size_t row_bytes = sparse ? 8 : oct_compact_row_bytes(params->datatype, params->size);
     if (params->kind != OCT_VECTOR_DENSE) {
         if (!is_whole(report, OCT_SECTION_ENDS, v)) return OCT_OK; /* said already */
         TRY(count_rows(report, v, &rows, error));

@@ -72,6 +72,16 @@ float oct_flat_score(const oct_flat *flat, const float *query, size_t row)
     return oct_flat_similarity(flat, query, flat->rows + row * flat->dim);
 }
 
+bool oct_flat_decode(const oct_flat *flat, const uint8_t *stored, size_t rows, float *values)
+{
+    size_t bytes = oct_flat_row_bytes(flat);
+    for (size_t i = 0; i < rows; i++) {
+        if (!oct_compact_is_sound(flat->datatype, stored + i * bytes)) return false;
+        oct_compact_decode(flat->datatype, stored + i * bytes, flat->dim, values + i * flat->dim);
+    }
+    return true;
+}
+
 void oct_flat_buffer_free(oct_flat_buffer *buffer)
 {
     if (buffer->memory) oct_free(buffer->alloc, buffer->memory, buffer->bytes);

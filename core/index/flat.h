@@ -56,7 +56,7 @@ static inline const float *oct_flat_row(const oct_flat *flat, uint32_t offset)
 /* A row as it is stored. */
 static inline size_t oct_flat_row_bytes(const oct_flat *flat)
 {
-    return flat->dim * oct_compact_bytes(flat->datatype);
+    return oct_compact_row_bytes(flat->datatype, flat->dim);
 }
 static inline const uint8_t *oct_flat_stored(const oct_flat *flat, size_t row)
 {
@@ -77,6 +77,9 @@ void oct_flat_buffer_free(oct_flat_buffer *buffer);
 OCT_MUST_CHECK oct_status oct_flat_get(const oct_flat *flat, size_t row, size_t count,
                                        oct_flat_buffer *buffer, const uint8_t **out,
                                        oct_error *error);
+
+/* The numbers of rows as they are stored; false when one is none of the datatype. */
+bool oct_flat_decode(const oct_flat *flat, const uint8_t *stored, size_t rows, float *values);
 
 /* Verify rows [row, row + count) before they are read; rows on disk need no such call. What touch
  * answers. */

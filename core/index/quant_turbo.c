@@ -14,9 +14,7 @@
  *   x.q is estimated by |q| * step * (sum t*c) * f, where c are the 7-bit steps of the rotated
  *   query and f = |x| / sum y*t, so that x.x is estimated exactly.
  *
- * R: three times random signs and a Walsh-Hadamard transform of the first p components, then signs
- * and one of the last p, p the largest power of two up to n; orthogonal for any n. Signs come from
- * a hash of a constant. 1.5 bits is 1 bit over n = 1.5 * dim components: the vector is rotated into
+ * R: simd/rotation.h. 1.5 bits is 1 bit over n = 1.5 * dim components: the vector is rotated into
  * a larger space. Everything is + - * / and sqrt in one order: equal bits on all targets.
  *
  * Extras: f, sum of t (the query's bytes are c + 64), and but for Cosine and Dot |x|^2. A score is
@@ -26,15 +24,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "index/quant_codes.h"
+#include "simd/rotation.h"
 
-enum { STEPS = 63, CENTRE = 64, TURNS = 3, PAIRS = 2048, LEVELS_MAX = 16 };
+enum { STEPS = 63, CENTRE = 64, PAIRS = 2048, LEVELS_MAX = 16 };
 
 enum { RATIO = 0 };                         /* header.values: Manhattan over Euclid */
 enum { FACTOR, LEVEL_SUM, SQUARED_LENGTH }; /* extras */
-
-#define ROTATION_SEED UINT64_C(0x7075726e6f637421)
 
 typedef struct turbo_query {
     double unit;    /* of the estimated product: |q| * step */
@@ -109,48 +105,7 @@ static oct_status validate(const oct_quant *quant, oct_error *error)
     return good ? OCT_OK : oct_fail(error, OCT_CORRUPT, "codes: a row's factor is no number");
 }
 
-/* ---- rotation --------------------------------------------------------------------------- */
-
-static void flip_signs(float *y, uint32_t n, uint64_t turn)
-{
-    for (uint32_t first = 0; first < n; first += 64) {
-        uint64_t bits = oct_hash_u64(ROTATION_SEED + turn, first);
-        uint32_t end = MIN(first + 64, n);
-        for (uint32_t i = first; i < end; i++, bits >>= 1)
-            y[i] = bits & 1 ? -y[i] : y[i];
-    }
-}
-
-/* The Walsh-Hadamard transform of p components, p a power of two, keeping the length. */
-static void transform(float *y, uint32_t p)
-{
-    const float scale = 1.0f / sqrtf((float)p);
-    for (uint32_t half = 1; half < p; half *= 2)
-        for (uint32_t first = 0; first < p; first += 2 * half) {
-            float *low = y + first, *high = low + half;
-            for (uint32_t i = 0; i < half; i++) {
-                float sum = low[i] + high[i], difference = low[i] - high[i];
-                low[i] = sum;
-                high[i] = difference;
-            }
-        }
-    for (uint32_t i = 0; i < p; i++)
-        y[i] *= scale;
-}
-
-static void rotate(float *y, uint32_t n)
-{
-    uint32_t p = 1;
-    while (p <= n / 2)
-        p *= 2;
-    for (uint64_t turn = 0; turn < TURNS; turn++) {
-        flip_signs(y, n, 2 * turn);
-        transform(y, p);
-        if (p == n) continue;
-        flip_signs(y, n, 2 * turn + 1);
-        transform(y + (n - p), p);
-    }
-}
+/* ---- coding ----------------------------------------------------------------------------- */
 
 /* The rotated vector, of length one, in y [n]; its squared length before. */
 static double prepare_rotated(const quant_header *header, const float *vector, float *y)
@@ -164,11 +119,9 @@ static double prepare_rotated(const quant_header *header, const float *vector, f
         y[i] = length > 0 ? (float)((double)vector[i] / length) : 0.0f;
     for (uint32_t i = header->dim; i < n; i++)
         y[i] = 0.0f;
-    rotate(y, n);
+    oct_rotate(y, n);
     return squares;
 }
-
-/* ---- coding ----------------------------------------------------------------------------- */
 
 static size_t train_bytes(const quant_header *header) /* finishing needs a query */
 {

@@ -202,7 +202,8 @@ const char *oct_metric_name(oct_metric metric)
 
 const char *oct_datatype_name(oct_datatype datatype)
 {
-    static const char *const names[OCT_DATATYPE_COUNT] = { "float32", "float16", "uint8" };
+    static const char *const names[OCT_DATATYPE_COUNT] = { "float32", "float16", "uint8",
+                                                           "turbo4" };
     ASSERT((unsigned)datatype < OCT_DATATYPE_COUNT);
     return names[datatype];
 }

@@ -247,10 +247,9 @@ static oct_status parse_datatype(const oct_json *owner, const record_place *plac
             *out = (oct_datatype)i;
             return OCT_OK;
         }
-    if (is_string(value, "turbo4")) return fail_unsupported(place, "datatype turbo4", error);
     return oct_fail(error, OCT_BAD_INPUT,
                     "Format error in JSON body: %s%s%.*s%s.datatype: expected one of `float32`, "
-                    "`float16`, `uint8`",
+                    "`float16`, `uint8`, `turbo4`",
                     place->prefix, place->name.at ? "." : "", (int)place->name.bytes,
                     place->name.at ? place->name.at : "", place->suffix);
 }
@@ -388,6 +387,10 @@ static oct_status parse_sparse_index(const oct_json *owner, record_place place,
     place.suffix = ".index";
     TRY(parse_settings(object, settings, ARRAY_COUNT(settings), &place, out, error));
     TRY(parse_datatype(object, &place, &datatype, &given, error));
+    if (datatype == OCT_DATATYPE_TURBO4)
+        TRY(oct_fail(error, OCT_VALIDATION,
+                     "Validation error in JSON body: [sparse_vectors.?.index.datatype: sparse "
+                     "vectors do not support the `turbo4` datatype]"));
     if (given) out->datatype = (uint64_t)datatype;
 done:
     return status;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * found.c - fill answered points. It runs once the points are chosen, so only what is shown is
- * read (and verified). A payload or vector that is shown whole is borrowed from the pinned view,
- * never copied. */
+ * read (and verified). A payload or vector that is shown whole and as it is stored is borrowed from
+ * the pinned view, never copied. */
 #include "query/found.h"
-#include "base/str.h"
 
+#include <string.h>
+
+#include "base/str.h"
 #include "query/source.h"
 #include "segment/layout.h"
+#include "simd/metric.h"
 
 static oct_status parse_vector_names(const oct_collection_config *config,
                                      const oct_selector *selector, uint64_t *mask, oct_error *error)
@@ -39,6 +42,20 @@ done:
     return status;
 }
 
+/* The vector that is shown for a stored one. */
+static oct_status restore(const oct_reading *reading, const oct_vector_params *params,
+                          oct_named_vector *vector, oct_error *error)
+{
+    float *shown;
+    oct_status status =
+        oct_arena_array(reading->arena, vector->count, sizeof *shown, &shown, error);
+    if (status != OCT_OK) return status;
+    memcpy(shown, vector->values, vector->count * sizeof *shown);
+    oct_metric_restore(params, shown, vector->count);
+    vector->values = shown;
+    return OCT_OK;
+}
+
 static oct_status fill_vectors(const oct_reading *reading, uint64_t mask, oct_location at,
                                oct_found_point *point, oct_error *error)
 {
@@ -53,6 +70,8 @@ static oct_status fill_vectors(const oct_reading *reading, uint64_t mask, oct_lo
         oct_named_vector vector;
         TRY(oct_entry_vector(entry, at.offset, v, reading->arena, &vector, error));
         if (!vector.values) continue;
+        if (oct_metric_shown_differs(&config->vectors[v]))
+            TRY(restore(reading, &config->vectors[v], &vector, error));
         vector.name = config->vectors[v].name;
         vectors[point->vector_count++] = vector;
     }

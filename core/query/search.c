@@ -87,7 +87,7 @@ static oct_status prepare_given(oct_search_job *job, oct_error *error)
     float *copy;
     TRY(oct_arena_array(reading->arena, vector.count, sizeof *copy, &copy, error));
     if (vector.count) memcpy(copy, vector.values, vector.count * sizeof *copy);
-    oct_metric_prepare(reading->kernels, params, copy, vector.count);
+    oct_metric_prepare_given(reading->kernels, params, copy, vector.count);
     job->vector = oct_vector_as(params, &vector);
     job->vector.values = copy;
 done:

@@ -138,12 +138,28 @@ static oct_status emit_zeros(oct_build *build, size_t bytes, oct_error *error)
     return status;
 }
 
+/* Rows of turbo4, each as a whole. */
+static oct_status emit_turbo(oct_build *build, const oct_named_vector *vector, uint32_t size,
+                             oct_error *error)
+{
+    oct_status status = OCT_OK;
+    size_t bytes = oct_compact_row_bytes(OCT_DATATYPE_TURBO4, size);
+    uint8_t *row;
+    TRY(oct_arena_array(&build->decoded, bytes, 1, &row, error));
+    for (size_t at = 0; at < vector->count; at += size) {
+        oct_compact_encode(OCT_DATATYPE_TURBO4, vector->values + at, size, row);
+        TRY(oct_container_append(build->writer, row, bytes, error));
+    }
+done:
+    return status;
+}
+
 static oct_status emit_numbers(oct_build *build, oct_datatype datatype,
                                const oct_named_vector *vector, oct_error *error)
 {
     oct_status status = OCT_OK;
     uint8_t row[1024];
-    size_t item_bytes = oct_compact_bytes(datatype), most = sizeof row / item_bytes;
+    size_t item_bytes = oct_compact_row_bytes(datatype, 1), most = sizeof row / item_bytes;
     if (datatype == OCT_DATATYPE_FLOAT32)
         return oct_container_append(build->writer, vector->values, vector->count * item_bytes,
                                     error);
@@ -164,9 +180,11 @@ oct_status oct_build_emit_row(oct_build *build, uint32_t point, oct_error *error
     oct_named_vector vector;
     oct_status status = vector_of(build, point, v, &vector, error);
     if (status != OCT_OK) return status;
+    if (vector.values && params->datatype == OCT_DATATYPE_TURBO4)
+        return emit_turbo(build, &vector, params->size, error);
     if (vector.values) return emit_numbers(build, params->datatype, &vector, error);
     if (params->kind == OCT_VECTOR_MULTI) return OCT_OK;
-    return emit_zeros(build, params->size * oct_compact_bytes(params->datatype), error);
+    return emit_zeros(build, oct_compact_row_bytes(params->datatype, params->size), error);
 }
 
 /* Where the rows of a multivector, or the values of a sparse one, end. */

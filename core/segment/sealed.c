@@ -459,7 +459,8 @@ oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset, uint
     }
     float *values;
     TRY(oct_arena_array(arena, out->count, sizeof *values, &values, error));
-    oct_compact_decode(flat->datatype, oct_flat_stored(flat, row), out->count, values);
+    if (!oct_flat_decode(flat, oct_flat_stored(flat, row), rows, values))
+        TRY(corrupt(segment, "a row is none of its datatype", error));
     out->values = values;
 done:
     return status;

@@ -200,16 +200,17 @@ oct_status oct_sealed_read_rows(const oct_sealed *segment, uint32_t v, size_t ro
 {
     oct_status status = OCT_OK;
     const oct_flat *flat = &segment->vectors[v].flat;
-    size_t item_bytes = oct_compact_bytes(flat->datatype);
+    size_t row_bytes = oct_flat_row_bytes(flat), rows = out->count / flat->dim;
     uint8_t *stored;
     float *values;
-    TRY(oct_arena_array(arena, out->count, item_bytes, &stored, error));
-    TRY(oct_container_read(&segment->vectors[v].place, (uint64_t)row * oct_flat_row_bytes(flat),
-                           stored, out->count * item_bytes, error));
+    TRY(oct_arena_array(arena, rows, row_bytes, &stored, error));
+    TRY(oct_container_read(&segment->vectors[v].place, (uint64_t)row * row_bytes, stored,
+                           rows * row_bytes, error));
     out->values = (const float *)(const void *)stored;
     if (flat->datatype == OCT_DATATYPE_FLOAT32) return OCT_OK;
     TRY(oct_arena_array(arena, out->count, sizeof *values, &values, error));
-    oct_compact_decode(flat->datatype, stored, out->count, values);
+    if (!oct_flat_decode(flat, stored, rows, values))
+        TRY(corrupt(segment, "a row is none of its datatype", error));
     out->values = values;
 done:
     return status;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * compact.c - float16 and uint8 rows.
+ * compact.c - float16 and uint8 rows; those of turbo4 through turbo.h.
  *
  * Similarities are computed without a decoded copy of the row: blocks of 32 numbers are decoded
  * into a local array and added to the 32 sums of kernels.inc.h in the same order, so that the bits
@@ -16,14 +16,20 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "simd/turbo.h"
 
 enum { SUMS = 32 };
 
-size_t oct_compact_bytes(oct_datatype datatype)
+size_t oct_compact_row_bytes(oct_datatype datatype, size_t n)
 {
-    static const size_t bytes[OCT_DATATYPE_COUNT] = { 4, 2, 1 };
+    static const size_t bytes[OCT_DATATYPE_TURBO4] = { 4, 2, 1 };
     ASSERT((unsigned)datatype < OCT_DATATYPE_COUNT);
-    return bytes[datatype];
+    return datatype == OCT_DATATYPE_TURBO4 ? oct_turbo_row_bytes(n) : bytes[datatype] * n;
+}
+
+bool oct_compact_is_sound(oct_datatype datatype, const void *row)
+{
+    return datatype != OCT_DATATYPE_TURBO4 || oct_turbo_is_sound(row);
 }
 
 /* ---- binary16 --------------------------------------------------------------------------- */
@@ -97,6 +103,7 @@ void oct_compact_encode(oct_datatype datatype, const float *values, size_t n, vo
     if (datatype == OCT_DATATYPE_UINT8)
         for (size_t i = 0; i < n; i++)
             bytes[i] = byte_of(values[i]);
+    if (datatype == OCT_DATATYPE_TURBO4) oct_turbo_encode(values, (uint32_t)n, row);
 }
 
 static inline float half_at(const uint8_t *row, size_t i)
@@ -114,6 +121,7 @@ void oct_compact_decode(oct_datatype datatype, const void *row, size_t n, float 
     if (datatype == OCT_DATATYPE_UINT8)
         for (size_t i = 0; i < n; i++)
             values[i] = (float)bytes[i];
+    if (datatype == OCT_DATATYPE_TURBO4) oct_turbo_decode(row, 0, n, values);
 }
 
 /* ---- similarities ----------------------------------------------------------------------- */
@@ -151,7 +159,10 @@ static void decode_block(oct_datatype datatype, const uint8_t *row, size_t at, s
 {
     size_t count = MIN(n - at, (size_t)SUMS);
     if (count < SUMS) memset(out, 0, SUMS * sizeof *out);
-    oct_compact_decode(datatype, row + at * oct_compact_bytes(datatype), count, out);
+    if (datatype == OCT_DATATYPE_TURBO4)
+        oct_turbo_decode(row, at, count, out);
+    else
+        oct_compact_decode(datatype, row + oct_compact_row_bytes(datatype, at), count, out);
 }
 
 float oct_compact_similarity(oct_metric metric, oct_datatype datatype, const float *query,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * compact.h - rows of numbers in fewer bytes: the datatypes float16 and uint8 of a vector.
+ * compact.h - rows of numbers in fewer bytes: the datatypes float16, uint8 and turbo4 of a vector.
  *
  * A vector of such a datatype is rounded to what it can hold when it comes in; from then on its
  * floats and its compact row are the same numbers, and a similarity computed from either has the
@@ -8,16 +8,21 @@
 #ifndef OCTANT_SIMD_COMPACT_H
 #define OCTANT_SIMD_COMPACT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "octant/types.h"
 #include "simd/kernels.h"
 
-/* Bytes of one number: 4, 2 or 1. */
-size_t oct_compact_bytes(oct_datatype datatype);
+/* Bytes of a row of n numbers. */
+size_t oct_compact_row_bytes(oct_datatype datatype, size_t n);
 
-/* Round finite numbers to what the datatype holds (octant/types.h says how), in place. */
+/* Can a row be one, whatever its bytes? All can, but for turbo4. */
+bool oct_compact_is_sound(oct_datatype datatype, const void *row);
+
+/* Round finite numbers to what the datatype holds (octant/types.h says how), in place. Not turbo4:
+ * oct_turbo_round. */
 void oct_compact_round(oct_datatype datatype, float *values, size_t n);
 
 /* Rounded numbers to a compact row, and back. float32 is a copy. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "simd/compact.h"
+#include "simd/turbo.h"
 
 static const float LENGTH_TOLERANCE = 1.0e-6f;
 
@@ -101,12 +102,43 @@ static void preprocess_rows(const oct_kernels *kernels, const oct_vector_params 
         oct_metric_preprocess(kernels, params->metric, values + at, params->size);
 }
 
+static void each_row(void (*work)(oct_metric, float *, uint32_t), const oct_vector_params *params,
+                     float *values, size_t count)
+{
+    for (size_t at = 0; at < count; at += params->size)
+        work(params->metric, values + at, params->size);
+}
+
 void oct_metric_prepare(const oct_kernels *kernels, const oct_vector_params *params, float *values,
                         size_t count)
 {
     if (params->kind == OCT_VECTOR_SPARSE) return;
     if (params->datatype != OCT_DATATYPE_UINT8) preprocess_rows(kernels, params, values, count);
-    oct_compact_round(params->datatype, values, count);
+    if (params->datatype == OCT_DATATYPE_TURBO4)
+        each_row(oct_turbo_round, params, values, count);
+    else
+        oct_compact_round(params->datatype, values, count);
+}
+
+void oct_metric_prepare_given(const oct_kernels *kernels, const oct_vector_params *params,
+                              float *values, size_t count)
+{
+    if (!oct_metric_shown_differs(params)) {
+        oct_metric_prepare(kernels, params, values, count);
+        return;
+    }
+    preprocess_rows(kernels, params, values, count);
+    each_row(oct_turbo_turn, params, values, count);
+}
+
+bool oct_metric_shown_differs(const oct_vector_params *params)
+{
+    return params->kind != OCT_VECTOR_SPARSE && params->datatype == OCT_DATATYPE_TURBO4;
+}
+
+void oct_metric_restore(const oct_vector_params *params, float *values, size_t count)
+{
+    if (oct_metric_shown_differs(params)) each_row(oct_turbo_restore, params, values, count);
 }
 
 void oct_metric_prepare_query(const oct_kernels *kernels, const oct_vector_params *params,

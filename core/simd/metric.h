@@ -48,6 +48,15 @@ void oct_metric_preprocess(const oct_kernels *kernels, oct_metric metric, float 
 void oct_metric_prepare(const oct_kernels *kernels, const oct_vector_params *params, float *values,
                         size_t count);
 
+/* The same for the rows of a query, which are not rounded where similarities don't need it: turbo4.
+ */
+void oct_metric_prepare_given(const oct_kernels *kernels, const oct_vector_params *params,
+                              float *values, size_t count);
+
+/* Are stored rows others than those shown? And the way from the first to the second, in place. */
+bool oct_metric_shown_differs(const oct_vector_params *params);
+void oct_metric_restore(const oct_vector_params *params, float *values, size_t count);
+
 /* A query with such params needs one step more: does it, and the step, on its prepared rows. It is
  * that of uint8 with Cosine, whose similarity is the dot product over the lengths: the query's is
  * divided out beforehand. */

@@ -16,7 +16,7 @@ export type Vector = DenseVector | MultiVector | SparseVector;
 export type VectorStruct = DenseVector | MultiVector | Record<string, Vector>;
 export type Payload = Record<string, unknown>;
 export type Distance = 'Cosine' | 'Euclid' | 'Dot' | 'Manhattan';
-export type Datatype = 'float32' | 'float16' | 'uint8';
+export type Datatype = 'float32' | 'float16' | 'uint8' | 'turbo4';
 
 /** Where a part of a collection is kept while it is open. */
 export type Memory = 'cold' | 'cached' | 'pinned';

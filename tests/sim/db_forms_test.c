@@ -20,7 +20,7 @@
 #include "unit/test.h"
 
 enum { IDS = 300, DIM = 5, ROWS_MAX = 4, VALUES_MAX = DIM * ROWS_MAX, DIMENSIONS = 40 };
-enum { FIELD_IDF = 9, FIELDS = 10 };
+enum { FIELD_IDF = 11, FIELDS = 12 };
 
 /* In the order of the config. */
 static const oct_vector_params fields[FIELDS] = {
@@ -28,7 +28,12 @@ static const oct_vector_params fields[FIELDS] = {
     { { "c", 1 }, .metric = OCT_METRIC_COSINE, .kind = OCT_VECTOR_MULTI },
     { { "d", 1 }, .metric = OCT_METRIC_DOT, .kind = OCT_VECTOR_MULTI },
     { { "e", 1 }, .metric = OCT_METRIC_EUCLID, .kind = OCT_VECTOR_MULTI },
+    { { "f", 1 }, .metric = OCT_METRIC_DOT, .datatype = OCT_DATATYPE_TURBO4 },
     { { "h", 1 }, .metric = OCT_METRIC_COSINE, .datatype = OCT_DATATYPE_FLOAT16 },
+    { { "k", 1 },
+      .metric = OCT_METRIC_COSINE,
+      .kind = OCT_VECTOR_MULTI,
+      .datatype = OCT_DATATYPE_TURBO4 },
     { { "m", 1 },
       .metric = OCT_METRIC_COSINE,
       .kind = OCT_VECTOR_MULTI,
@@ -47,6 +52,9 @@ static const char config_text[] =
     "{\"vectors\":{"
     "\"b\":{\"size\":5,\"distance\":\"Cosine\",\"datatype\":\"uint8\"},"
     "\"h\":{\"size\":5,\"distance\":\"Cosine\",\"datatype\":\"float16\"},"
+    "\"f\":{\"size\":5,\"distance\":\"Dot\",\"datatype\":\"turbo4\"},"
+    "\"k\":{\"size\":5,\"distance\":\"Cosine\",\"datatype\":\"turbo4\"" MULTI
+    "{\"turbo\":{\"bits\":\"bits2\"}}},"
     "\"m\":{\"size\":5,\"distance\":\"Cosine\",\"datatype\":\"uint8\"" MULTI
     "{\"turbo\":{\"bits\":\"bits1_5\"}}},"
     "\"n\":{\"size\":5,\"distance\":\"Euclid\",\"datatype\":\"float16\"" MULTI "{\"turbo\":{}}},"
@@ -127,10 +135,12 @@ static void prepare(uint32_t field, kept_vector *vector)
     oct_metric_prepare(kernels, &params, vector->values, vector->count);
 }
 
-static void prepare_query(uint32_t field, kept_vector *vector)
+/* As a query is compared; a stored one is prepared already. */
+static void prepare_query(uint32_t field, kept_vector *vector, bool stored)
 {
     oct_vector_params params = fields[field];
     params.size = DIM;
+    if (!stored) oct_metric_prepare_given(kernels, &params, vector->values, vector->count);
     oct_metric_prepare_query(kernels, &params, vector->values, vector->count);
 }
 
@@ -278,7 +288,11 @@ static bool same_vector(const oct_named_vector *found, uint32_t field, const kep
     if (found->kind == OCT_VECTOR_SPARSE &&
         memcmp(found->indices, kept->indices, kept->count * sizeof(uint32_t)) != 0)
         return false;
-    return memcmp(found->values, kept->values, kept->count * sizeof(float)) == 0;
+    kept_vector shown = *kept;
+    oct_vector_params params = fields[field];
+    params.size = DIM;
+    oct_metric_restore(&params, shown.values, shown.count);
+    return memcmp(found->values, shown.values, shown.count * sizeof(float)) == 0;
 }
 
 static bool same_point(const oct_found_point *found)
@@ -354,8 +368,7 @@ static void compare_query(uint32_t field)
     }
     kept_vector given = vector; /* what the database is shown */
     query.vector = given.values;
-    if (query.kind == OCT_QUERY_VECTOR) prepare(field, &vector);
-    prepare_query(field, &vector);
+    prepare_query(field, &vector, query.kind == OCT_QUERY_POINT);
     uint32_t count = rank(field, &vector, below, stored, wanted);
     if (count > 5 && test_random_below(4) == 0) {
         query.has_score_threshold = true;

@@ -49,6 +49,8 @@ typedef struct coding {
 static const coding codings[] = {
     { "none", NULL, true, false, 90, 90 },
     { "multi", NULL, true, true, 100, 100 },
+    { "multi scalar", "{\"scalar\":{\"type\":\"int8\"}}", false, true, 90, 95 },
+    { "multi turbo 2", TURBO("2"), true, true, 50, 95 },
     { "scalar", "{\"scalar\":{\"type\":\"int8\"}}", false, false, 90, 95 },
     { "scalar .95", "{\"scalar\":{\"type\":\"int8\",\"quantile\":0.95}}", false, false, 80, 95 },
     { "product x4", PRODUCT("4"), false, false, 80, 95 },
@@ -170,7 +172,7 @@ static void find_truth(const oct_vector_params *params)
     for (uint32_t q = 0; q < QUERIES; q++) {
         float query[DIM];
         memcpy(query, queries[q], sizeof query);
-        oct_metric_prepare(kernels, params, query, DIM);
+        oct_metric_prepare_given(kernels, params, query, DIM);
         oct_metric_prepare_query(kernels, params, query, DIM);
         for (uint32_t id = 0; id < POINTS; id++)
             similarities[q][id] = similarity(kernels, params, query, rows[id]);
@@ -182,7 +184,7 @@ static void find_truth(const oct_vector_params *params)
 /* ---- a collection -------------------------------------------------------------------------- */
 
 static const char *const metric_names[] = { "Cosine", "Euclid", "Dot", "Manhattan" };
-static const char *const datatype_names[] = { "float32", "float16", "uint8" };
+static const char *const datatype_names[] = { "float32", "float16", "uint8", "turbo4" };
 static char vector_names[CODINGS][4]; /* ascending, as configs have them */
 static single it;
 

@@ -357,8 +357,6 @@ TEST(wrong_types_are_format_errors)
 TEST(what_is_missing_is_said)
 {
 #define MISSING(what) "Wrong input: " what " is not supported yet"
-    check_refused(VECTOR("\"datatype\":\"turbo4\""), OCT_BAD_INPUT,
-                  MISSING("vectors.datatype turbo4"));
     check_refused("{\"strict_mode_config\":{\"enabled\":true}}", OCT_BAD_INPUT,
                   MISSING("strict_mode_config.enabled"));
     check_refused("{\"sharding_method\":\"custom\"}", OCT_BAD_INPUT,
@@ -377,8 +375,10 @@ TEST(forms_of_vectors)
 {
     check_round_trip(VECTOR("\"datatype\":\"uint8\""));
     check_round_trip(VECTOR("\"datatype\":\"float16\""));
+    check_round_trip(VECTOR("\"datatype\":\"turbo4\""));
     check_refused(VECTOR("\"datatype\":\"int8\""), OCT_BAD_INPUT,
-                  FORMAT "vectors.datatype: expected one of `float32`, `float16`, `uint8`");
+                  FORMAT "vectors.datatype: expected one of `float32`, `float16`, `uint8`, "
+                         "`turbo4`");
     check_round_trip("{\"vectors\":{\"a\":{\"size\":4,\"distance\":\"Dot\","
                      "\"multivector_config\":{\"comparator\":\"max_sim\"}}},\"sparse_vectors\":"
                      "{\"t\":{\"modifier\":\"idf\"},\"s\":{\"modifier\":\"none\",\"index\":"
@@ -394,7 +394,7 @@ TEST(forms_of_vectors)
                   FORMAT "sparse_vectors.s.modifier: expected one of `none`, `idf`");
     check_refused("{\"sparse_vectors\":{\"s\":{\"index\":{\"datatype\":\"int8\"}}}}", OCT_BAD_INPUT,
                   FORMAT "sparse_vectors.s.index.datatype: expected one of `float32`, `float16`, "
-                         "`uint8`");
+                         "`uint8`, `turbo4`");
     check_refused("{\"sparse_vectors\":{\"s\":7}}", OCT_BAD_INPUT,
                   FORMAT "sparse_vectors.s: invalid type: integer, expected an object");
     check_refused("{\"sparse_vectors\":{\"\":{}}}", OCT_BAD_INPUT,

@@ -194,11 +194,13 @@ typedef struct oct_quantization_config {
 } oct_quantization_config;
 
 /* What the numbers of a dense vector or multivector are rounded to when they come in, and what
- * sealed files hold. In memory and in the log they are floats. */
+ * sealed files hold. In memory and in the log they are floats; of turbo4 those of the rotated
+ * vector. */
 typedef enum oct_datatype {
     OCT_DATATYPE_FLOAT32,
     OCT_DATATYPE_FLOAT16, /* IEEE binary16, to nearest even; beyond its range the largest */
     OCT_DATATYPE_UINT8,   /* 0..255, the fraction cut off */
+    OCT_DATATYPE_TURBO4,  /* 16 levels of the rotated vector, and its length (simd/turbo.h) */
     OCT_DATATYPE_COUNT
 } oct_datatype;
 
