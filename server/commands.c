@@ -89,28 +89,35 @@ bool oct_command_number(const char *text, uint64_t min, uint64_t max, uint64_t *
     return true;
 }
 
+/* A number from the environment into *out, which stays as it is without one. */
+static bool read_setting(const char *name, uint32_t *out)
+{
+    const char *text = getenv(name);
+    uint64_t number = 0;
+    if (!text) return true;
+    if (!oct_command_number(text, 1, UINT32_MAX, &number))
+        return oct_command_fail("%s: %s is no such number", name, text), false;
+    *out = (uint32_t)number;
+    return true;
+}
+
 bool oct_command_open(const oct_host *host, const char *directory, bool read_only,
                       oct_command_db *out)
 {
     oct_error error = { 0 };
     oct_host whole = *host;
     struct stat found;
-    const char *points = getenv("OCT_SEGMENT_POINTS");
-    uint64_t segment_points = 0;
+    oct_open_options options = { .read_only = read_only, .isa = getenv("OCT_ISA") };
     *out = (oct_command_db){ 0 };
-    if (points && !oct_command_number(points, 1, UINT32_MAX, &segment_points)) {
-        (void)oct_command_fail("OCT_SEGMENT_POINTS: %s is no number of points", points);
+    if (!read_setting("OCT_SEGMENT_POINTS", &options.appendable_points_max) ||
+        !read_setting("OCT_CHECKPOINT_MS", &options.checkpoint_ms))
         return false;
-    }
     if (read_only && (stat(directory, &found) != 0 || !S_ISDIR(found.st_mode))) {
         (void)oct_command_fail("%s: there is no such directory", directory);
         return false;
     }
     oct_status status = oct_vfs_posix_create(host->alloc, directory, &out->vfs, &error);
     if (status == OCT_OK) {
-        oct_open_options options = { .read_only = read_only,
-                                     .isa = getenv("OCT_ISA"),
-                                     .appendable_points_max = (uint32_t)segment_points };
         whole.vfs = out->vfs;
         status = oct_open(&whole, &options, &out->db, &error);
     }

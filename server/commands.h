@@ -41,10 +41,10 @@ typedef struct oct_command_db {
     oct_db *db;
 } oct_command_db;
 
-/* Open the database in `directory`, which is created unless `read_only`. Honours two variables of
- * the environment that tests need: OCT_ISA (a kernel set's name) and OCT_SEGMENT_POINTS (points of
- * the segment in memory before it is sealed). Prints what went wrong and returns false on failure.
- */
+/* Open the database in `directory`, which is created unless `read_only`. Honours variables of the
+ * environment that tests need: OCT_ISA (a kernel set's name), OCT_SEGMENT_POINTS (points of the
+ * segment in memory before it is sealed) and OCT_CHECKPOINT_MS (oct_open_options.checkpoint_ms).
+ * Prints what went wrong and returns false on failure. */
 bool oct_command_open(const oct_host *host, const char *directory, bool read_only,
                       oct_command_db *out);
 void oct_command_close(oct_command_db *opened);

@@ -47,6 +47,8 @@ typedef struct oct_task { /* seal or merge */
     oct_fields *fields;     /* the result's payload indexes as far as they are made; NULL: none */
     oct_sealed *sources[OCT_SOURCES_MAX]; /* of a merge; pinned by the build */
     uint32_t source_count;
+    uint64_t worked_ns;     /* of a merge: since it was saved */
+    uint64_t save_after_ns; /* ... which takes too long to do it before so much work */
 } oct_task;
 
 struct oct_collection {
@@ -82,10 +84,12 @@ struct oct_collection {
     bool pressed;           /* space ran out: freeing some comes before everything else */
     bool log_full;          /* not even deletes fit into the log */
 
-    oct_view *rotation;      /* under seal_mutex: the view when the frozen segment was frozen */
-    oct_task seal;           /* under seal_mutex */
-    oct_task merge;          /* under merge_mutex */
-    uint64_t merge_tried_at; /* the moment (maintain.c) at which a merge failed; 0 = none */
+    oct_view *rotation;         /* under seal_mutex: the view when the frozen segment was frozen */
+    oct_task seal;              /* under seal_mutex */
+    oct_task merge;             /* under merge_mutex */
+    oct_atomic_u64 checkpoints; /* bit per slot with a file; changed under merge_mutex */
+    bool unsaved;               /* under merge_mutex: no checkpoints until a merge has ended */
+    uint64_t merge_tried_at;    /* the moment (maintain.c) at which a merge failed; 0 = none */
 
     oct_mutex scratch_mutex;
     oct_hnsw_scratch *scratches[OCT_SCRATCHES_MAX];
@@ -221,6 +225,22 @@ void oct_reserve_refill(oct_collection *collection, const oct_memory_segment *ac
 bool oct_reserve_release(oct_collection *collection, bool for_merge);
 /* At open: how large is it? */
 OCT_MUST_CHECK oct_status oct_reserve_find(oct_collection *collection, oct_error *error);
+
+/* ---- checkpoints.c: a merge that goes on after a crash; under merge_mutex ------------- */
+
+#define OCT_CHECKPOINT_PREFIX "checkpoint-"
+/* At open: are there any? */
+OCT_MUST_CHECK oct_status oct_checkpoints_find(oct_collection *collection, oct_error *error);
+/* The newest checkpoint whose merge can go on in this view, the caller's, or NULL. All others are
+ * removed. NOMEM. */
+OCT_MUST_CHECK oct_status oct_checkpoints_choose(oct_collection *collection, const oct_view *view,
+                                                 oct_checkpoint **out, oct_error *error);
+/* After a step of the merge that took `worked_ns`: save it if it is time. `pressed` for space, its
+ * checkpoint is removed, and no other made. */
+void oct_checkpoints_step(oct_collection *collection, oct_task *task, uint64_t worked_ns,
+                          bool pressed);
+/* Remove all; true when there were any. */
+bool oct_checkpoints_drop(oct_collection *collection);
 
 /* ---- verify.c ------------------------------------------------------------------------ */
 

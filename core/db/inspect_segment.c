@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * inspect_segment.c - describe the file of a sealed segment.
+ * inspect_segment.c - describe the file of a sealed segment, or the checkpoint of one.
  *
  * Checksums are verified block by block with one small buffer, not through the container, which
  * stops at the first damaged block and, without views, would keep every section in memory. What
@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "db/inspect.h"
 #include "model/config.h"
+#include "segment/checkpoint.h"
 #include "segment/sealed.h"
 #include "store/format.h"
 
@@ -115,6 +116,9 @@ static const char *section_name(uint32_t kind)
         [OCT_SECTION_QUANT] = "quantized codes",
         [OCT_SECTION_ENDS] = "vector ends",
         [OCT_SECTION_SPARSE] = "sparse index",
+        [OCT_SECTION_SUBJECT] = "subject",
+        [OCT_SECTION_SAVED] = "points of a source",
+        [OCT_SECTION_PART] = "graph so far",
     };
     return kind < ARRAY_COUNT(names) && names[kind] ? names[kind] : "unknown";
 }
@@ -468,6 +472,64 @@ done:
     return status;
 }
 
+/* ---- checkpoints --------------------------------------------------------------------- */
+
+static oct_status write_sources(segment_report *report, oct_reader *in, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_inspection *now = report->now;
+    uint32_t count = 0;
+    oct_inspect_key(now, "sources");
+    oct_json_begin_array(&now->out);
+    TRY(oct_read_u32(in, &count, "the sources", error));
+    for (uint32_t s = 0; s < count; s++) {
+        char name[OCT_INSPECT_NAME_BYTES];
+        uint64_t file = 0;
+        uint32_t points = 0;
+        uint8_t some = 0;
+        TRY(oct_read_u64(in, &file, "a source", error));
+        TRY(oct_read_u32(in, &points, "a source", error));
+        TRY(oct_read_u8(in, &some, "a source", error));
+        oct_inspect_name(name, "s-", file);
+        oct_json_begin_object(&now->out);
+        oct_inspect_word(now, "file", name);
+        oct_inspect_uint(now, "points", points);
+        oct_json_end_object(&now->out);
+    }
+    if (in->bytes != 0)
+        TRY(oct_fail(error, OCT_CORRUPT, "%s: bytes behind its sources", now->path));
+done:
+    oct_json_end_array(&now->out);
+    return status;
+}
+
+/* What a checkpoint (segment/checkpoint.c) is of. */
+static oct_status write_subject(segment_report *report, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const void *at = NULL;
+    size_t bytes = 0;
+    uint32_t version = 0, fields = 0;
+    uint64_t serial = 0;
+    oct_str text;
+    TRY(oct_container_load(report->container, OCT_SECTION_SUBJECT, 0, &at, &bytes, error));
+    oct_reader in = { at, bytes };
+    TRY(oct_read_u32(&in, &version, "the version", error));
+    TRY(oct_read_u64(&in, &serial, "the serial", error));
+    oct_inspect_uint(report->now, "serial", serial);
+    TRY(oct_read_str(&in, &text, "the config", error));
+    TRY(oct_read_u32(&in, &fields, "the payload indexes", error));
+    for (uint32_t f = 0; f < fields; f++) {
+        uint8_t type = 0;
+        TRY(oct_read_str(&in, &text, "a field's key", error));
+        TRY(oct_read_u8(&in, &type, "a field's type", error));
+        TRY(oct_read_str(&in, &text, "a field's parameters", error));
+    }
+    TRY(write_sources(report, &in, error));
+done:
+    return status;
+}
+
 /* ---- the file ------------------------------------------------------------------------ */
 
 /* The version stands at both ends of the file; the header's is under a block's checksum. */
@@ -496,12 +558,16 @@ oct_status oct_inspect_segment(oct_inspection *now, oct_error *error)
     TRY(check_header(&report, error));
     TRY(verify_blocks(&report, error));
     write_sections(&report);
-    if (is_whole(&report, OCT_SECTION_META, 0)) {
+    bool checkpoint = oct_container_has(report.container, OCT_SECTION_SUBJECT, 0);
+    uint32_t head = OCT_SECTION_META;
+    if (checkpoint) head = OCT_SECTION_SUBJECT;
+    oct_inspect_word(now, "contents", checkpoint ? "checkpoint" : "segment");
+    if (is_whole(&report, head, 0)) {
         problem = (oct_error){ .status = OCT_OK };
-        status = write_meta(&report, &problem);
+        status = (checkpoint ? write_subject : write_meta)(&report, &problem);
         TRY(oct_inspect_judge(now, status, &problem, error));
     }
-    if (!oct_container_has(report.container, OCT_SECTION_META, 0))
+    if (!oct_container_has(report.container, head, 0))
         INSPECT_FIND(now, OCT_CORRUPT, "%s: it has no meta section", now->path);
 done:
     oct_container_close(report.container);

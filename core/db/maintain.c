@@ -10,18 +10,15 @@
 
 /* ---- steps --------------------------------------------------------------------------- */
 
+/* Begin a build of what `request` says of sources, graphs and checkpoint. */
 static oct_status begin_build(oct_collection *collection, const oct_view *view,
-                              const oct_view_entry *sources, uint32_t count, bool graphs,
-                              oct_task *task, oct_error *error)
+                              oct_build_request request, oct_task *task, oct_error *error)
 {
-    oct_build_request request = { .host = collection->host,
-                                  .kernels = collection->kernels,
-                                  .config = view->settings->config,
-                                  .schema = view->schema,
-                                  .sources = sources,
-                                  .source_count = count,
-                                  .directory = collection->directory,
-                                  .graphs = graphs };
+    request.host = collection->host;
+    request.kernels = collection->kernels;
+    request.config = view->settings->config;
+    request.schema = view->schema;
+    request.directory = collection->directory;
     oct_mutex_lock(&collection->writer);
     request.number = collection->next_file++;
     oct_mutex_unlock(&collection->writer);
@@ -64,8 +61,9 @@ static oct_status step_seal(oct_collection *collection, uint64_t budget_ns, oct_
     bool done = false, ready;
     if (!task->build) {
         const oct_view *rotation = collection->rotation;
-        TRY(begin_build(collection, rotation, &rotation->entries[rotation->count - 1], 1, false,
-                        task, error));
+        const oct_build_request request = { .sources = &rotation->entries[rotation->count - 1],
+                                            .source_count = 1 };
+        TRY(begin_build(collection, rotation, request, task, error));
     }
     TRY(oct_build_step(task->build, budget_ns, &done, error));
     if (!done) return OCT_OK;
@@ -82,18 +80,48 @@ done:
     return status;
 }
 
+/* Begin the chosen merge, from a checkpoint of it (taken over) unless that is NULL. */
 static oct_status begin_merge(oct_collection *collection, const oct_view *view,
-                              oct_merge_choice chosen, oct_error *error)
+                              const oct_merge_choice *chosen, oct_checkpoint *checkpoint,
+                              oct_error *error)
 {
     oct_view_entry sources[OCT_SOURCES_MAX];
     oct_task *task = &collection->merge;
-    for (uint32_t i = 0; i < chosen.count; i++) {
-        sources[i] = view->entries[chosen.entries[i]];
+    for (uint32_t i = 0; i < chosen->count; i++) {
+        sources[i] = view->entries[chosen->entries[i]];
         task->sources[i] = sources[i].sealed;
+        if (checkpoint) sources[i].saved = checkpoint->sources[i].saved;
     }
-    task->source_count = chosen.count;
-    return begin_build(collection, view, sources, chosen.count,
-                       oct_wants_graphs(view->settings->config, view, &chosen), task, error);
+    task->source_count = chosen->count;
+    const oct_build_request request = {
+        .sources = sources,
+        .source_count = chosen->count,
+        .graphs = checkpoint || oct_wants_graphs(view->settings->config, view, chosen),
+        .checkpoint = checkpoint
+    };
+    return begin_build(collection, view, request, task, error);
+}
+
+/* Begin the merge that a checkpoint is of, or the one that is due, if any. */
+static oct_status begin_some_merge(oct_collection *collection, const oct_view *view, bool pressed,
+                                   oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_merge_choice chosen = { .count = 0 };
+    oct_checkpoint *checkpoint = NULL;
+    if (pressed) (void)oct_checkpoints_drop(collection);
+    TRY(oct_checkpoints_choose(collection, view, &checkpoint, error));
+    if (checkpoint) {
+        chosen.count = checkpoint->source_count;
+        bool fits = oct_checkpoint_fits(checkpoint, view, chosen.entries);
+        ASSERT(fits);
+        UNUSED(fits);
+    } else {
+        chosen = oct_choose_merge(view, pressed);
+    }
+    if (chosen.count > 0) TRY(begin_merge(collection, view, &chosen, checkpoint, error));
+done:
+    return status;
 }
 
 /* Publish a finished merge, unless it *waits: a seal has to end first, or there is a new payload
@@ -120,6 +148,19 @@ static uint64_t moment_of(const oct_view *view)
     return view->sequence + view->settings->edition;
 }
 
+/* Work on the merge under way. */
+static oct_status work_on_merge(oct_collection *collection, uint64_t budget_ns, bool pressed,
+                                oct_error *error)
+{
+    oct_task *task = &collection->merge;
+    const oct_host *host = collection->host;
+    uint64_t begin = host->monotonic_ns(host->self);
+    oct_status status = oct_build_step(task->build, budget_ns, &task->done, error);
+    if (status == OCT_OK)
+        oct_checkpoints_step(collection, task, host->monotonic_ns(host->self) - begin, pressed);
+    return status;
+}
+
 /* A step of the merge under way, or the beginning of the next one; under merge_mutex. */
 static oct_status step_merge(oct_collection *collection, uint64_t budget_ns, oct_error *error)
 {
@@ -129,18 +170,19 @@ static oct_status step_merge(oct_collection *collection, uint64_t budget_ns, oct
     oct_view *view = oct_collection_view(collection);
     if (!view) return OCT_OK;
     if (task->build && task->settings->edition != view->settings->edition) oct_task_end(task);
-    if (!task->build) {
-        oct_mutex_lock(&collection->writer);
-        bool pressed = collection->pressed;
-        oct_mutex_unlock(&collection->writer);
-        oct_merge_choice chosen = oct_choose_merge(view, pressed);
-        if (chosen.count == 0 || collection->merge_tried_at == moment_of(view)) goto done;
-        TRY(begin_merge(collection, view, chosen, error));
-    }
-    if (!task->done) TRY(oct_build_step(task->build, budget_ns, &task->done, error));
+    oct_mutex_lock(&collection->writer);
+    bool pressed = collection->pressed;
+    oct_mutex_unlock(&collection->writer);
+    if (!task->build && collection->merge_tried_at != moment_of(view))
+        TRY(begin_some_merge(collection, view, pressed, error));
+    if (!task->build) goto done;
+    if (!task->done) TRY(work_on_merge(collection, budget_ns, pressed, error));
     if (task->done) {
         TRY(try_publish_merge(collection, &waits, error));
-        if (!waits) oct_task_end(task);
+        if (waits) goto done;
+        oct_task_end(task);
+        (void)oct_checkpoints_drop(collection);
+        collection->unsaved = false;
     }
 done:
     if (status != OCT_OK) { /* try again when something has changed */
@@ -151,6 +193,7 @@ done:
     return status;
 }
 
+/* Open a collection whose log failed again from what is on disk. */
 static oct_status reopen(oct_collection *collection, oct_error *error)
 {
     oct_status status = OCT_OK;
@@ -205,6 +248,7 @@ static bool may_go_on_without_merge(oct_collection *collection, oct_status statu
     oct_mutex_lock(&collection->merge_mutex);
     bool freed = collection->merge.build != NULL;
     oct_task_end(&collection->merge);
+    freed |= oct_checkpoints_drop(collection);
     oct_mutex_unlock(&collection->merge_mutex);
     return freed;
 }
@@ -240,7 +284,8 @@ bool oct_collection_has_work(oct_collection *collection)
         work = true;
     else if (collection->view)
         work = oct_should_rotate(collection, collection->view) ||
-               (oct_choose_merge(collection->view, collection->pressed).count > 0 &&
+               ((oct_choose_merge(collection->view, collection->pressed).count > 0 ||
+                 oct_atomic_load(&collection->checkpoints) != 0) &&
                 collection->merge_tried_at != moment_of(collection->view));
     oct_mutex_unlock(&collection->writer);
     oct_mutex_unlock(&collection->seal_mutex);
@@ -272,7 +317,9 @@ static oct_status maintain_merge(oct_collection *collection, uint64_t budget_ns,
     oct_mutex_lock(&collection->merge_mutex);
     do {
         status = step_merge(collection, budget_ns, error);
-        again = may_go_on(collection, status, true);
+        if (status == OCT_NO_SPACE) collection->unsaved = true;
+        again = status == OCT_NO_SPACE && oct_checkpoints_drop(collection);
+        again = again || may_go_on(collection, status, true);
         if (again) collection->merge_tried_at = 0;
     } while (again);
     oct_mutex_unlock(&collection->merge_mutex);

@@ -3,9 +3,10 @@
  * recover.c - making, opening and removing the files of a collection.
  *
  * A collection directory holds two manifest slots, the sealed segments they name, the log files
- * they name, and the space kept back (reserve.c). Opening reads the manifest, opens the segments,
- * and replays the logs in order into a fresh memory segment; the last log takes the next records.
- * Anything else in the directory (files of a merge or a log that was never published) is removed.
+ * they name, the space kept back (reserve.c) and perhaps a merge half done (checkpoints.c). Opening
+ * reads the manifest, opens the segments, and replays the logs in order into a fresh memory
+ * segment; the last log takes the next records. Anything else in the directory (files of a merge or
+ * a log that was never published) is removed.
  */
 #include <string.h>
 
@@ -90,6 +91,7 @@ static bool is_wanted(const oct_collection *collection, const oct_view *view, co
     char path[OCT_PATH_BYTES_MAX + 1];
     size_t skip = strlen(collection->directory) + 1;
     if (strncmp(name, "manifest", 8) == 0 || strcmp(name, OCT_RESERVE_NAME) == 0) return true;
+    if (strncmp(name, OCT_CHECKPOINT_PREFIX, strlen(OCT_CHECKPOINT_PREFIX)) == 0) return true;
     for (uint32_t i = 0; i < collection->log_file_count; i++) {
         oct_collection_log_path(collection, collection->log_files[i], path);
         if (strcmp(path + skip, name) == 0) return true;
@@ -197,6 +199,7 @@ oct_status oct_collection_load(oct_collection *collection, oct_error *error)
     TRY(oct_state_read(collection, &view, error));
     if (!oct_db_options(collection->db)->read_only) TRY(clean(collection, view, error));
     TRY(oct_reserve_find(collection, error));
+    TRY(oct_checkpoints_find(collection, error));
     TRY(add_active(collection, &view, error));
     oct_collection_swap_view(collection, view);
     view = NULL;

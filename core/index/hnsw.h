@@ -110,6 +110,9 @@ OCT_MUST_CHECK oct_status oct_hnsw_build_step(oct_hnsw_builder *builder, uint64_
 void oct_hnsw_builder_progress(const oct_hnsw_builder *builder, uint32_t *inserted,
                                uint32_t *total);
 
+/* Distances computed so far: of walks, and of rows that were repaired or pruned. */
+uint64_t oct_hnsw_builder_distances(const oct_hnsw_builder *builder);
+
 /* Take the graph out of a done builder (asserted), which is then only to be destroyed. */
 void oct_hnsw_builder_finish(oct_hnsw_builder *builder, oct_hnsw **out);
 

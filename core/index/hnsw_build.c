@@ -530,6 +530,14 @@ void oct_hnsw_builder_progress(const oct_hnsw_builder *builder, uint32_t *insert
     *total = builder->total;
 }
 
+uint64_t oct_hnsw_builder_distances(const oct_hnsw_builder *builder)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < builder->worker_count; i++)
+        if (builder->workers[i].scratch) sum += builder->workers[i].scratch->cost.walked;
+    return sum;
+}
+
 void oct_hnsw_builder_finish(oct_hnsw_builder *builder, oct_hnsw **out)
 {
     oct_hnsw *graph = builder->graph;

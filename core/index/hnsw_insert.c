@@ -176,6 +176,7 @@ static void key_links(const oct_hnsw *graph, hnsw_worker *worker, hnsw_target ta
     for (uint32_t i = 0; i < length; i++)
         scratch->offsets[i] = oct_hnsw_node_offset(graph, row[i], place.level);
     oct_hnsw_score(graph, target, scratch->offsets, length, scratch->scores);
+    scratch->cost.walked += length;
     for (uint32_t i = 0; i < length; i++)
         worker->keys[i] = oct_hnsw_key(scratch->scores[i], row[i]);
 }

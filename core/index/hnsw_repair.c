@@ -133,6 +133,7 @@ static void adopt_row(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t o
         scratch->offsets[i] = oct_hnsw_node_offset(graph, scratch->nodes[i], place.level);
     hnsw_target target = oct_hnsw_target(graph, place.offset);
     oct_hnsw_score(graph, target, scratch->offsets, count, scratch->scores);
+    scratch->cost.walked += count;
     for (uint32_t i = 0; i < count; i++)
         worker->keys[i] = oct_hnsw_key(scratch->scores[i], scratch->nodes[i]);
     oct_hnsw_sort_keys(worker->keys, count);

@@ -314,7 +314,10 @@ oct_status oct_build_create(const oct_build_request *request, oct_build **out, o
     const oct_host *host = request->host;
     *out = NULL;
     oct_build *build = oct_new_zeroed(host->alloc, sizeof *build);
-    if (!build) return oct_fail_nomem(error, "a merge");
+    if (!build) {
+        oct_checkpoint_close(request->checkpoint);
+        return oct_fail_nomem(error, "a merge");
+    }
     build->request = *request;
     build->alloc = host->alloc;
     oct_arena_init(&build->scratch, host->alloc, 0);
@@ -416,6 +419,7 @@ void oct_build_destroy(oct_build *build)
     oct_arena_reset(&build->scratch);
     oct_arena_reset(&build->decoded);
     unpin_sources(build);
+    oct_checkpoint_close(build->request.checkpoint);
     oct_schema_unpin(build->request.schema);
     oct_free(alloc, build, sizeof *build);
 }

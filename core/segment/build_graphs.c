@@ -26,6 +26,7 @@ static size_t present_bytes(const oct_build *build)
 
 void oct_build_free_graph(oct_build *build, uint32_t v)
 {
+    build->distances = oct_build_distances(build);
     oct_hnsw_builder_destroy(build->graph_builder);
     build->graph_builder = NULL;
     oct_quant_builder_destroy(build->quant_builder);
@@ -102,9 +103,17 @@ static oct_status begin_graph(oct_build *build, uint32_t v, oct_error *error)
     const oct_hnsw_params wanted = oct_graph_params(build->request.config, v);
     oct_hnsw_reuse reuse = { 0 };
     build->host = oct_graph_host(build->request.host, build->request.config, v);
+    oct_status status = oct_build_restore_graph(build, v, &flat, &wanted, error);
+    if (status != OCT_OK || build->graph_builder) return status;
     return oct_hnsw_builder_create(&build->host, &flat, &wanted,
                                    choose_reuse(build, v, &wanted, &reuse), &build->graph_builder,
                                    error);
+}
+
+uint64_t oct_build_distances(const oct_build *build)
+{
+    uint64_t now = build->graph_builder ? oct_hnsw_builder_distances(build->graph_builder) : 0;
+    return build->distances + now;
 }
 
 oct_status oct_build_step_graph(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,

@@ -41,6 +41,7 @@ struct oct_build {
     uint32_t row_count, rows_gathered;
     uint64_t *row_present;
     oct_hnsw_builder *graph_builder;
+    uint64_t distances; /* of graphs before the one being built */
     oct_segment_links links;
     bool links_wanted; /* of any vector */
     oct_quant_builder *quant_builder;
@@ -87,6 +88,10 @@ oct_status oct_build_step_links(oct_build *build, uint32_t v, uint64_t budget_ns
                                 oct_error *error);
 oct_status oct_build_step_quant(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,
                                 oct_error *error);
+/* Begin the graph of vector v with what a checkpoint has of it, if it has (checkpoint.c). What is
+ * wrong with that is a line in the log. NOMEM. */
+oct_status oct_build_restore_graph(oct_build *build, uint32_t v, const oct_flat *flat,
+                                   const oct_hnsw_params *params, oct_error *error);
 /* Free the rows of vector v and what was being made of them. */
 void oct_build_free_graph(oct_build *build, uint32_t v);
 

@@ -411,6 +411,44 @@ const TESTS = {
     equal(run(['serve', '--body-rate', '-1']).code, 2);
   },
 
+  async a_killed_index_build_goes_on(directory) {
+    const data = join(directory, 'data');
+    const vectors = fileURLToPath(new URL('../../examples/data/vectors.f16', import.meta.url));
+    const env = { ...process.env, OCT_CHECKPOINT_MS: '20' };
+    const words = ['import', vectors, '--collection', 'c', '--vector-size', '384',
+      '--data', data];
+    const importer = spawn(PROGRAM, words, { env, stdio: 'ignore' });
+    const ended = new Promise((resolve) => { importer.once('exit', (_, by) => resolve(by)); });
+    const checkpoints = () => readdirSync(directory, { recursive: true })
+      .filter((name) => basename(name).startsWith('checkpoint-'));
+    const deadline = Date.now() + 120000;
+    while (!checkpoints().length) {
+      assert.ok(importer.exitCode === null && Date.now() < deadline, 'no checkpoint was seen');
+      await sleep(2);
+    }
+    await sleep(100); // a few more: one of them may be torn by the kill
+    importer.kill('SIGKILL');
+    equal(await ended, 'SIGKILL');
+    const saved = checkpoints()
+      .map((name) => JSON.parse(run(['inspect', '--json', join(directory, name)]).out))
+      .find(({ verdict }) => verdict === 'ok');
+    equal([saved.kind, saved.contents], ['segment', 'checkpoint']);
+    assert.ok(saved.sources.length > 0);
+    const { code, err } = run(['import', file('none.jsonl', ''), '--collection', 'c',
+      '--data', data]);
+    equal(code, 0, err);
+    const [, from, to] = /goes on at (\d+) of (\d+) points of a graph/.exec(err) ?? [];
+    assert.ok(Number(from) > 0 && Number(from) < Number(to), err);
+    console.log(`  killed at ${from} of ${to} points`);
+    equal(checkpoints(), []);
+    equal(call(data, 'GET', '/collections/c').indexed_vectors_count, 10000);
+    equal(run(['check', data]).code, 0);
+    function file(name, text) {
+      writeFileSync(join(directory, name), text);
+      return join(directory, name);
+    }
+  },
+
   async inspect_describes_every_kind_of_file(directory) {
     const { data, folder, named } = fillDatabase(directory);
     const registry = inspect(join(data, 'registry.0'));

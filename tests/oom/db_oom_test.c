@@ -197,6 +197,7 @@ static void sweep(uint64_t seed, bool storage_too)
             CHECK(oct_vfs_memory_create(alloc, &vfs, NULL) == OCT_OK);
         }
         sim_init(&world, &heap_counting.alloc, vfs);
+        sim_save_often(&world);
         world.options.appendable_points_max = 12;
         model_init(&now, seed);
         script(&world);

@@ -37,6 +37,7 @@ static void record(oct_vfs_crash *crash, uint64_t seed)
     sim_world world;
     oct_error error = { .message = "" };
     sim_init(&world, heap_start(), oct_vfs_crash_vfs(crash));
+    sim_save_often(&world);
     world.options.appendable_points_max = 16;
     model_init(&book.after[0], seed);
     if (sim_open(&world, &error) != OCT_OK) fail_with("open", &error);

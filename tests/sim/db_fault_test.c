@@ -248,6 +248,7 @@ static bool run_once(uint64_t seed, uint64_t k)
     CHECK_OR(false, oct_vfs_fault_create(&heap, vfs, &run.fault, NULL) == OCT_OK);
     oct_vfs_fault_plan(run.fault, &plan);
     sim_init(&run.world, heap_start(), oct_vfs_fault_vfs(run.fault));
+    sim_save_often(&run.world);
     run.world.options.appendable_points_max = POINTS_MAX;
     model_init(&run.now, seed);
     run.in_doubt = run.met = false;
@@ -316,6 +317,7 @@ TEST(a_full_disk_loses_nothing_and_heals)
         CHECK(oct_vfs_memory_create(&heap, &vfs, NULL) == OCT_OK);
         CHECK(oct_vfs_fault_create(&heap, vfs, &run.fault, NULL) == OCT_OK);
         sim_init(&run.world, heap_start(), oct_vfs_fault_vfs(run.fault));
+        sim_save_often(&run.world);
         run.world.options.appendable_points_max = POINTS_MAX;
         model_init(&run.now, test_seed + quota);
         run.in_doubt = false;

@@ -214,6 +214,7 @@ static void run(uint64_t quota, uint32_t segment_points, bool random_deletes)
     CHECK(oct_vfs_fault_create(&heap, vfs, &now.fault, NULL) == OCT_OK);
     oct_vfs_fault_quota(now.fault, quota);
     sim_init(&now.world, heap_start(), oct_vfs_fault_vfs(now.fault));
+    sim_save_often(&now.world);
     now.world.options.appendable_points_max = segment_points;
     CHECK(sim_open(&now.world, &error) == OCT_OK);
     body[0] = '\0';

@@ -61,6 +61,7 @@ static void run(uint64_t seed, tally *count)
     oct_vfs poorer = *vfs;
     if (seed % 3 == 0) poorer.caps &= ~(uint32_t)(OCT_CAP_VIEW | OCT_CAP_LOCK);
     sim_init(&world, heap_start(), &poorer);
+    sim_save_often(&world);
     world.options.appendable_points_max = 16 + (uint32_t)(seed % 4) * 16;
     model_init(&now, seed);
     CHECK(sim_open(&world, &error) == OCT_OK);

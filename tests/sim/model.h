@@ -72,12 +72,15 @@ typedef struct sim_world {
     oct_host host;
     oct_open_options options;
     oct_db *db;           /* NULL: not open */
-    oct_atomic_u64 clock; /* ns; every look at it takes a microsecond */
+    oct_atomic_u64 clock; /* ns */
+    uint64_t tick_ns;     /* what a look at it takes: a microsecond */
     uint64_t entropy;
 } sim_world;
 
 /* A closed world over `vfs`: segments of 24 points, no parallelism. */
 void sim_init(sim_world *world, const oct_alloc *alloc, const oct_vfs *vfs);
+/* Before opening: save merges at every chance. A look at the clock takes a millisecond then. */
+void sim_save_often(sim_world *world);
 OCT_MUST_CHECK oct_status sim_open(sim_world *world, oct_error *error);
 void sim_close(sim_world *world);
 /* Send the change to the database; the reply's status. */

@@ -17,7 +17,7 @@ enum { QUERY_LIMIT = 10 };
 static uint64_t sim_ns(void *self)
 {
     sim_world *world = self;
-    return oct_atomic_add(&world->clock, 1000);
+    return oct_atomic_add(&world->clock, world->tick_ns);
 }
 
 static uint64_t sim_ms(void *self)
@@ -47,6 +47,13 @@ void sim_init(sim_world *world, const oct_alloc *alloc, const oct_vfs *vfs)
                               .entropy = sim_entropy,
                               .parallel_width = 1 };
     world->options.appendable_points_max = 24;
+    world->tick_ns = 1000;
+}
+
+void sim_save_often(sim_world *world)
+{
+    world->options.checkpoint_ms = 1;
+    world->tick_ns = 1000000;
 }
 
 oct_status sim_open(sim_world *world, oct_error *error)

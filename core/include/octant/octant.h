@@ -37,6 +37,9 @@ typedef struct oct_open_options {
     uint32_t appendable_points_max; /* seal the in-memory segment at this size; 0 = 10000 */
     uint64_t appendable_bytes_max;  /* ... or this; 0 = 32 MiB */
     uint32_t maintain_slice_ms;     /* granularity of one maintenance step; 0 = 20 */
+    /* Work on a segment's graphs between two checkpoints of it, from which the next open goes on;
+     * 0 = 5000, UINT32_MAX = no checkpoints. */
+    uint32_t checkpoint_ms;
 } oct_open_options;
 
 /* Open (create when empty) the database at the root of host->vfs. The host is copied; what it
