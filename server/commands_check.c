@@ -28,11 +28,13 @@ static int run(int argc, char **argv, const oct_host *host)
 const oct_command oct_command_check = {
     .name = "check",
     .summary = "verify every file of a database",
-    .help = "usage: octant check DIR\n"
-            "\n"
-            "Reads all files of the database in DIR and verifies checksums, structure, graphs and\n"
-            "ids. One line per collection and per finding. Changes nothing.\n"
-            "\n"
-            "Exit code 1 when anything is damaged or DIR can't be opened.\n",
+    .help =
+        "usage: octant check DIR\n"
+        "\n"
+        "Reads all files of the database in DIR and verifies checksums, structure and ids, and\n"
+        "that graphs, codes and indexes are those of the points. One line per collection and\n"
+        "per finding. Changes nothing.\n"
+        "\n"
+        "Exit code 1 when anything is damaged or DIR can't be opened.\n",
     .run = run,
 };

@@ -1,28 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * verify.c - `octant check`: read everything of a collection and say what is wrong. Opening has
- * checked footers, ids and graphs' structure already; this reads every block, checks graphs for
- * what only a walk shows, and that no point lives twice. */
+ * checked footers, ids and graphs' structure already; this reads every block, compares all that was
+ * made of the points with the points (segment/verify.c), and checks that no point lives twice. */
 #include "db/collection.h"
-
-static oct_status verify_graph(const oct_collection *collection, const oct_sealed *sealed,
-                               uint32_t v, oct_error *error)
-{
-    const oct_hnsw *graph = sealed->vectors[v].graph;
-    oct_hnsw_report report;
-    if (!graph) return OCT_OK;
-    oct_status status = oct_hnsw_check(collection->alloc, graph, &report, error);
-    if (status != OCT_OK) return status;
-    if (report.out_of_range || report.self_links || report.repeated_links || report.wrong_levels ||
-        report.unreachable)
-        return oct_fail(error, OCT_CORRUPT,
-                        "%s: graph of vector %" PRIu32 ": %" PRIu32 " unreachable points, %" PRIu32
-                        " bad links",
-                        sealed->path, v, report.unreachable,
-                        report.out_of_range + report.self_links + report.repeated_links +
-                            report.wrong_levels);
-    return OCT_OK;
-}
 
 static oct_status verify_once(const oct_view *view, uint32_t at, oct_error *error)
 {
@@ -49,8 +30,7 @@ oct_status oct_collection_check(oct_collection *collection, oct_error *finding)
         oct_sealed *sealed = view->entries[i].sealed;
         if (!sealed) continue;
         status = oct_container_verify(sealed->container, finding);
-        for (uint32_t v = 0; status == OCT_OK && v < sealed->vector_count; v++)
-            status = verify_graph(collection, sealed, v, finding);
+        if (status == OCT_OK) status = oct_sealed_verify(sealed, finding);
         if (status == OCT_OK) status = verify_once(view, i, finding);
     }
     if (view && status == OCT_OK)

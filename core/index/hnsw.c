@@ -339,6 +339,15 @@ done:
     return status;
 }
 
+bool oct_hnsw_check_code(const oct_hnsw *graph, uint32_t offset, const float *vector,
+                         uint8_t *memory)
+{
+    size_t bytes = graph->header.row_bytes;
+    if (!oct_hnsw_has_codes(graph)) return true;
+    return oct_codes_encode(&graph->space, vector, memory) == graph->bias[offset] &&
+           memcmp(memory, graph->codes + offset * bytes, bytes) == 0;
+}
+
 oct_hnsw_params oct_hnsw_graph_params(const oct_hnsw *graph)
 {
     return (oct_hnsw_params){ .m = graph->header.m,

@@ -172,6 +172,11 @@ typedef struct oct_hnsw_report {
 OCT_MUST_CHECK oct_status oct_hnsw_check(const oct_alloc *alloc, const oct_hnsw *graph,
                                          oct_hnsw_report *report, oct_error *error);
 
+/* Is the graph's own code of a point what `vector` is coded as? True of graphs without codes.
+ * `memory` is of oct_codes_row_bytes. */
+bool oct_hnsw_check_code(const oct_hnsw *graph, uint32_t offset, const float *vector,
+                         uint8_t *memory);
+
 /* Plain facts of a graph. */
 oct_hnsw_params oct_hnsw_graph_params(const oct_hnsw *graph);
 uint32_t oct_hnsw_point_count(const oct_hnsw *graph);

@@ -355,6 +355,33 @@ oct_status oct_hnsw_links_open(oct_hnsw *graph, const void *at, size_t bytes, oc
     return OCT_OK;
 }
 
+/* ---- check -------------------------------------------------------------------------------- */
+
+uint32_t oct_hnsw_links_count(const oct_hnsw *graph)
+{
+    return graph->block_starts ? graph->block_starts[graph->header.count] : 0;
+}
+
+static bool stands_before(const uint32_t *links, uint32_t start, uint32_t at)
+{
+    for (uint32_t i = start; i < at; i++)
+        if (links[i] == links[at]) return true;
+    return false;
+}
+
+void oct_hnsw_links_mark(const oct_hnsw *graph, const uint64_t *block, const uint32_t *offsets,
+                         uint32_t count, uint64_t *marks)
+{
+    const uint32_t *links = graph->block_links;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t start = graph->block_starts[offsets[i]];
+        for (uint32_t at = start; at < graph->block_starts[offsets[i] + 1]; at++)
+            if (links[at] != offsets[i] && oct_bits_get(block, links[at]) &&
+                !stands_before(links, start, at))
+                oct_bits_set(marks, at);
+    }
+}
+
 /* ---- use ---------------------------------------------------------------------------------- */
 
 /* Links of a point to allowed points, within blocks. */

@@ -42,6 +42,13 @@ OCT_MUST_CHECK oct_status oct_hnsw_links_write(const oct_hnsw_links_builder *bui
 OCT_MUST_CHECK oct_status oct_hnsw_links_open(oct_hnsw *graph, const void *at, size_t bytes,
                                               oct_error *error);
 
+/* How many such links there are, and which of them go from a point of a block to another one of it:
+ * those are set in `marks` (bit per link), unless they repeat one of the same point. `block` is bit
+ * per point, `offsets` [count] the same. */
+uint32_t oct_hnsw_links_count(const oct_hnsw *graph);
+void oct_hnsw_links_mark(const oct_hnsw *graph, const uint64_t *block, const uint32_t *offsets,
+                         uint32_t count, uint64_t *marks);
+
 bool oct_hnsw_has_block_links(const oct_hnsw *graph);
 /* Do the points of `allowed` link among themselves, as those of a block do? Looks at a few of
  * them, the same ones every time. False when the graph has no such links. */

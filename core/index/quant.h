@@ -83,6 +83,11 @@ void oct_quant_destroy(oct_quant *quant); /* NULL allowed */
 oct_quant_params oct_quant_params_get(const oct_quant *quant);
 uint32_t oct_quant_row_bytes(const oct_quant *quant);
 
+/* Is the code of row `row` what `vector` (NULL: no vector, zeros) is coded as? `memory` is of
+ * oct_quant_check_bytes, aligned to 64. */
+size_t oct_quant_check_bytes(const oct_quant *quant);
+bool oct_quant_check_row(const oct_quant *quant, uint32_t row, const float *vector, void *memory);
+
 /* ---- search ----------------------------------------------------------------------------- */
 
 /* Bytes of a prepared query (aligned to 64 where it lies). */

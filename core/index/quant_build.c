@@ -161,6 +161,33 @@ void oct_quant_builder_destroy(oct_quant_builder *builder)
     oct_free(alloc, builder, sizeof *builder);
 }
 
+/* ---- check ------------------------------------------------------------------------------ */
+
+static size_t code_bytes(const quant_header *header)
+{
+    return oct_quant_aligned(header->row_bytes, QUANT_ALIGN_BYTES) +
+           oct_quant_aligned(header->extra_words * sizeof(uint32_t), QUANT_ALIGN_BYTES);
+}
+
+size_t oct_quant_check_bytes(const oct_quant *quant)
+{
+    const quant_header *header = &quant->header;
+    return code_bytes(header) +
+           oct_quant_aligned(quant->kind->encode_bytes(header), QUANT_ALIGN_BYTES);
+}
+
+bool oct_quant_check_row(const oct_quant *quant, uint32_t row, const float *vector, void *memory)
+{
+    const quant_header *header = &quant->header;
+    uint8_t *code = memory;
+    size_t words = header->extra_words, bytes = code_bytes(header);
+    uint8_t *extra = code + oct_quant_aligned(header->row_bytes, QUANT_ALIGN_BYTES);
+    memset(code, 0, bytes);
+    if (vector) quant->kind->encode(quant, vector, code + bytes, code, (uint32_t *)(void *)extra);
+    return memcmp(code, oct_quant_row(quant, row), header->row_bytes) == 0 &&
+           memcmp(extra, quant->extras + row * words, words * sizeof(uint32_t)) == 0;
+}
+
 /* ---- steps ------------------------------------------------------------------------------ */
 
 static void encode_row(oct_quant_builder *builder, uint32_t offset, void *work)

@@ -20,8 +20,7 @@ static void bytes_unpin(oct_index_bytes *bytes)
     oct_free(bytes->alloc, bytes, sizeof *bytes);
 }
 
-static oct_status add_points(const oct_sealed *segment, oct_field_builder *builder,
-                             oct_error *error)
+oct_status oct_fields_add(const oct_sealed *segment, oct_field_builder *builder, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_arena arena;
@@ -32,13 +31,31 @@ static oct_status add_points(const oct_sealed *segment, oct_field_builder *build
         oct_arena_reset(&arena);
         TRY(oct_sealed_payload(segment, i, &arena, &text, error));
         if (text.bytes == 0) continue;
-        TRY(oct_json_parse(&arena, text, &payload, error));
-        if (oct_json_kind_of(payload) != OCT_JSON_OBJECT)
-            TRY(oct_fail(error, OCT_CORRUPT, "%s: a payload is no object", segment->path));
-        TRY(oct_field_builder_add(builder, i, payload, error));
+        status = oct_json_parse(&arena, text, &payload, error);
+        if (status == OCT_BAD_INPUT ||
+            (status == OCT_OK && oct_json_kind_of(payload) != OCT_JSON_OBJECT))
+            status = oct_fail(error, OCT_CORRUPT,
+                              "%s: the payload of point %" PRIu32 " is no JSON object",
+                              segment->path, i);
+        TRY(status);
+        if (builder) TRY(oct_field_builder_add(builder, i, payload, error));
     }
 done:
     oct_arena_reset(&arena);
+    return status;
+}
+
+oct_status oct_fields_build(const oct_sealed *segment, oct_field_type type, oct_str key,
+                            oct_buf *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_field_builder *builder = NULL;
+    oct_buf_init(out, segment->host->alloc, INDEX_BYTES_MAX);
+    TRY(oct_field_builder_create(segment->host->alloc, type, key, &builder, error));
+    TRY(oct_fields_add(segment, builder, error));
+    TRY(oct_field_builder_finish(builder, segment->count, out, error));
+done:
+    oct_field_builder_destroy(builder);
     return status;
 }
 
@@ -47,13 +64,9 @@ static oct_status build_index(const oct_sealed *segment, oct_fields_item *item, 
 {
     oct_status status = OCT_OK;
     const oct_alloc *alloc = segment->host->alloc;
-    oct_field_builder *builder = NULL;
     oct_index_bytes *owned = NULL;
     oct_buf buf;
-    oct_buf_init(&buf, alloc, INDEX_BYTES_MAX);
-    TRY(oct_field_builder_create(alloc, item->type, item->key, &builder, error));
-    TRY(add_points(segment, builder, error));
-    TRY(oct_field_builder_finish(builder, segment->count, &buf, error));
+    TRY(oct_fields_build(segment, item->type, item->key, &buf, error));
 
     owned = oct_new_zeroed(alloc, sizeof *owned);
     if (!owned) TRY(oct_fail_nomem(error, "a payload index"));
@@ -68,7 +81,6 @@ static oct_status build_index(const oct_sealed *segment, oct_fields_item *item, 
     owned = NULL;
 done:
     if (owned) bytes_unpin(owned);
-    oct_field_builder_destroy(builder);
     oct_buf_deinit(&buf);
     return status;
 }

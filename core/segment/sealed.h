@@ -125,6 +125,11 @@ OCT_MUST_CHECK oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32
                                                uint32_t v, oct_arena *arena, oct_named_vector *out,
                                                oct_error *error);
 
+/* Read all points and compare with what was made of them: quantized codes and the codes of graphs,
+ * links within payload blocks, sparse indexes, payload indexes; the graphs are examined too.
+ * CORRUPT says what is wrong, NOMEM. What opening has checked is taken for granted. */
+OCT_MUST_CHECK oct_status oct_sealed_verify(const oct_sealed *segment, oct_error *error);
+
 /* ---- the open payload indexes of a segment, for one schema --------------------------- */
 
 /* Bytes of an index that the file does not have, built in memory; shared. */
@@ -163,6 +168,13 @@ OCT_MUST_CHECK oct_status oct_fields_create(const oct_sealed *segment,
                                             oct_error *error);
 /* Would that build nothing? */
 bool oct_fields_are_there(const oct_sealed *segment, const oct_fields_request *request);
+/* Parse all payloads and add them to a builder (NULL: parse only). CORRUPT, NOMEM. */
+OCT_MUST_CHECK oct_status oct_fields_add(const oct_sealed *segment, oct_field_builder *builder,
+                                         oct_error *error);
+/* The bytes of an index over the segment's payloads; *out is to be freed, whatever is answered.
+ * CORRUPT, NOMEM, LIMIT. */
+OCT_MUST_CHECK oct_status oct_fields_build(const oct_sealed *segment, oct_field_type type,
+                                           oct_str key, oct_buf *out, oct_error *error);
 oct_fields *oct_fields_pin(oct_fields *fields); /* NULL gives NULL */
 void oct_fields_unpin(oct_fields *fields);
 const oct_field *oct_fields_find(const oct_fields *fields, oct_str key);

@@ -434,6 +434,7 @@ oct_status oct_container_load(oct_container *container, uint32_t kind, uint32_t 
 {
     oct_status status = OCT_OK;
     TRY(oct_container_load_lazy(container, kind, index, out, bytes, error));
+    if (find(container, kind, index)->memory) goto done; /* verified when it was read */
     TRY(oct_container_touch(container, *out, *bytes, error));
 done:
     if (status != OCT_OK) {

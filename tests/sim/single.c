@@ -31,8 +31,9 @@ static void pin(single *it)
     must(oct_db_pin(it->world.db, OCT_STR("c"), &it->collection, &it->error), &it->error);
 }
 
-static void close_db(single *it)
+void single_close(single *it)
 {
+    if (!it->world.db) return;
     oct_arena_reset(&it->arena);
     oct_db_unpin(it->collection);
     sim_close(&it->world);
@@ -62,14 +63,14 @@ void single_create(single *it, const oct_alloc *alloc, const char *config, uint3
 
 void single_reopen(single *it)
 {
-    close_db(it);
+    single_close(it);
     open_db(it);
     pin(it);
 }
 
 void single_destroy(single *it)
 {
-    close_db(it);
+    single_close(it);
     oct_vfs_memory_destroy(it->vfs);
 }
 

@@ -25,9 +25,10 @@ typedef struct single {
 void single_create(single *it, const oct_alloc *alloc, const char *config, uint32_t points_max,
                    void (*parallel)(void *self, uint32_t tasks,
                                     void (*run)(void *arg, uint32_t task), void *arg));
-/* Close the database and open it again. */
+/* Close the database and open it again; only close it. */
 void single_reopen(single *it);
-/* Close it, and forget its files. */
+void single_close(single *it);
+/* Close it if it is open, and forget its files. */
 void single_destroy(single *it);
 
 /* Do a change; the arena is empty afterwards. */

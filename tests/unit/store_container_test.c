@@ -102,6 +102,12 @@ TEST(sections_come_back)
             CHECK(oct_container_load_lazy(container, plan[i].kind, plan[i].index, &again, &bytes,
                                           NULL) == OCT_OK);
             CHECK(again == at);
+            CHECK(oct_container_load_memory(container, plan[i].kind, plan[i].index, &again, &bytes,
+                                            NULL) == OCT_OK);
+            CHECK(content_is_right(plan[i], again, bytes));
+            CHECK(oct_container_load(container, plan[i].kind, plan[i].index, &at, &bytes, NULL) ==
+                  OCT_OK);
+            CHECK(again == at);
             uint32_t kind, index;
             uint64_t listed;
             oct_container_section_at(container, (uint32_t)i, &kind, &index, &listed);

@@ -118,9 +118,9 @@ OCT_API OCT_MUST_CHECK oct_status oct_search(oct_db *db, const oct_search_reques
 OCT_API OCT_MUST_CHECK oct_status oct_maintain(oct_db *db, uint32_t budget_ms, bool *more,
                                                oct_error *error);
 
-/* Verify every file of the database: checksums, structure, graph invariants, ids. Calls
- * report(arg, line) once per finding and once per collection; returns CORRUPT when any finding
- * is damage. */
+/* Verify every file of the database: checksums, structure, ids, and that graphs, codes and indexes
+ * are those of the points. Calls report(arg, line) once per finding and once per collection;
+ * returns CORRUPT when any finding is damage. */
 OCT_API OCT_MUST_CHECK oct_status oct_check(oct_db *db, void (*report)(void *arg, const char *line),
                                             void *arg, oct_error *error);
 
