@@ -1,28 +1,31 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""sparse_peer.py - sparse search here and in qdrant-edge-py, same vectors, same run, with ratios.
+"""sparse_peer.py - sparse search here and in qdrant-edge-py, same vectors, same loop, with ratios.
 
-    sparse_peer.py BENCH_SPARSE [POINTS] [ROUNDS]
+    sparse_peer.py LIBOCTANT [POINTS] [ROUNDS]
 
-BENCH_SPARSE is the program made from bench/sparse.c. Needs numpy and qdrant-edge-py. The vectors
-are made here, seeded, in the likeness of learned ones: about 120 of 30,000 dimensions a text and 30
-a query, frequencies as 1/rank, positive weights. Both sides seal and index everything before they
-are asked, one query a call, on one thread; times are CPU time in turns, medians of ROUNDS. Answers
-are compared: ids and scores, where scores that differ by less than 1e-3 may change places.
-The last line is JSON.
+LIBOCTANT is liboctant.so (the target octant-shared), called through ctypes. Needs numpy and
+qdrant-edge-py. The vectors are made here, seeded, in the likeness of learned ones: about 120 of
+30,000 dimensions a text and 30 a query, frequencies as 1/rank, positive weights. Both sides seal
+and index everything before they are asked, one query a call from a loop in Python, on one thread,
+with (id, score) of ten points as Python objects at the end; times are CPU time in turns, medians of
+ROUNDS. Filling is not compared: we are filled through JSON. Both sides' answers are checked
+against the scores of all points, by numpy: a point that is not there must not be better than the
+last one that is, by more than the rounding of sums. The last line is JSON.
 """
 import json
 import os
 import shutil
 import statistics
-import struct
-import subprocess
 import sys
 import tempfile
 import time
 
 import numpy
 import qdrant_edge as edge
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "peers"))
+from octant_ctypes import Database
 
 DIMENSIONS, LIMIT, QUERIES = 30000, 10, 300
 
@@ -40,13 +43,15 @@ def make(random, count, mean):
     return vectors
 
 
-def write(path, *lists):
-    with open(path, "wb") as file:
-        for vectors in lists:
-            file.write(struct.pack("<I", len(vectors)))
-            for dimensions, weights in vectors:
-                count = len(dimensions)
-                file.write(struct.pack(f"<I{count}I{count}f", count, *dimensions, *weights))
+def fill_ours(library, folder, points):
+    database = Database(library, folder)
+    database.call("PUT", "/collections/c", {"sparse_vectors": {"s": {}}})
+    for first in range(0, len(points), 1000):
+        batch = [{"id": first + i, "vector": {"s": {"indices": dimensions, "values": weights}}}
+                 for i, (dimensions, weights) in enumerate(points[first:first + 1000])]
+        database.call("PUT", "/collections/c/points?wait=true", {"points": batch})
+    database.maintain()
+    return database
 
 
 def fill_edge(folder, points):
@@ -54,7 +59,6 @@ def fill_edge(folder, points):
         sparse_vectors={"s": edge.EdgeSparseVectorParams(on_disk=False)}, on_disk_payload=False,
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=100, default_segment_number=1,
                                              max_segment_size=100000000))
-    begin = time.process_time()
     shard = edge.EdgeShard.create(folder, config)
     for first in range(0, len(points), 1000):
         batch = [edge.Point(first + i, {"s": edge.SparseVector(*vector)}, {})
@@ -62,7 +66,7 @@ def fill_edge(folder, points):
         shard.update(edge.UpdateOperation.upsert_points(batch))
     shard.optimize()
     shard.flush()
-    return shard, time.process_time() - begin
+    return shard
 
 
 def ask_edge(shard, queries):
@@ -75,44 +79,68 @@ def ask_edge(shard, queries):
     return spent, [[(point.id, point.score) for point in points] for points in found]
 
 
-def differ(ours, theirs):
-    """Is it another answer, beyond the rounding of sums made in another order?"""
-    scores = zip([score for _, score in ours], [score for _, score in theirs])
-    return len(ours) != len(theirs) or any(abs(a - b) > 1e-3 for a, b in scores)
+def ask_ours(search, queries):
+    begin = time.process_time()
+    found = [search(dimensions, values) for dimensions, values in queries]
+    return (time.process_time() - begin) / len(queries) * 1e6, found
+
+
+def lists_of(points):
+    """For each dimension its points and their weights."""
+    sizes = [len(dimensions) for dimensions, _ in points]
+    dimensions = numpy.concatenate([numpy.array(d, numpy.int64) for d, _ in points])
+    weights = numpy.concatenate([numpy.array(w, numpy.float64) for _, w in points])
+    ids = numpy.repeat(numpy.arange(len(points)), sizes)
+    order = numpy.argsort(dimensions, kind="stable")
+    ends = numpy.searchsorted(dimensions[order], numpy.arange(DIMENSIONS + 1))
+    return ids[order], weights[order], ends
+
+
+def wrong(found, query, count, lists):
+    """Is an answer another one than comparing with every point gives?"""
+    ids, weights, ends = lists
+    scores = numpy.zeros(count)
+    for dimension, value in zip(*query):
+        at = slice(ends[dimension], ends[dimension + 1])
+        scores[ids[at]] += value * weights[at]
+    best = numpy.sort(scores)[::-1][:LIMIT]
+    return (len(found) != LIMIT or len({point for point, _ in found}) != LIMIT or
+            any(abs(score - scores[point]) > 1e-4 or abs(score - wanted) > 1e-4
+                for (point, score), wanted in zip(found, best)))
 
 
 def main():
-    program = sys.argv[1]
+    library = os.path.abspath(sys.argv[1])
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 50000
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 5
     random = numpy.random.default_rng(7)
     points, queries = make(random, count, 120), make(random, QUERIES, 30)
+    arrays = [(numpy.array(dimensions, numpy.uint32), numpy.array(values, numpy.float32))
+              for dimensions, values in queries]
     folder = tempfile.mkdtemp(prefix="octant-sparse-")
     try:
-        path, place = os.path.join(folder, "vectors"), os.path.join(folder, "edge")
-        os.mkdir(place)
-        write(path, points, queries)
-        shard, their_build = fill_edge(place, points)
-        ours = subprocess.Popen([program, path, str(rounds)], stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, text=True)
-        our_build = json.loads(ours.stdout.readline())["cpu_s"]
+        for name in ("ours", "edge"):
+            os.mkdir(os.path.join(folder, name))
+        database = fill_ours(library, os.path.join(folder, "ours"), points)
+        search = database.sparse_searcher("c", "s", LIMIT)
+        shard = fill_edge(os.path.join(folder, "edge"), points)
         our_times, their_times = [], []
         for _ in range(rounds):
-            ours.stdin.write("\n")
-            ours.stdin.flush()
-            our_times.append(json.loads(ours.stdout.readline())["cpu_us"])
+            spent, ours = ask_ours(search, arrays)
+            our_times.append(spent)
             spent, theirs = ask_edge(shard, queries)
             their_times.append(spent)
-        answers = json.loads(ours.stdout.readline())["answers"]
-        ours.wait()
+        database.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    lists = lists_of(points)
     our_time, their_time = statistics.median(our_times), statistics.median(their_times)
     print(json.dumps({
-        "points": count, "build_s": [our_build, round(their_build, 2)],
-        "query_us": [round(our_time, 1), round(their_time, 1)],
+        "points": count, "query_us": [round(our_time, 1), round(their_time, 1)],
         "ratio": round(their_time / our_time, 2),
-        "answers_that_differ": sum(differ(a, b) for a, b in zip(answers, theirs))}))
+        "wrong_answers": [sum(wrong(found, query, count, lists)
+                              for found, query in zip(answers, queries))
+                          for answers in (ours, theirs)]}))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ class SearchRequest(ctypes.Structure):
     _fields_ = [("collection", Str), ("using_vector", Str), ("vectors", ctypes.c_void_p),
                 ("vector_count", ctypes.c_uint32), ("dim", ctypes.c_uint32),
                 ("limit", ctypes.c_uint32), ("hnsw_ef", ctypes.c_uint32),
-                ("exact", ctypes.c_bool), ("options", Str)]
+                ("exact", ctypes.c_bool), ("options", Str), ("indices", ctypes.c_void_p)]
 
 
 class PointId(ctypes.Structure):
@@ -130,6 +130,25 @@ class Database:
             if function(*arguments) != 0:
                 raise OctantError(self._error.message.decode())
             return ids.copy()
+        return search
+
+    def sparse_searcher(self, collection, using, limit):
+        """A function from uint32 dimensions and float32 values to [(id, score)], best first."""
+        request = SearchRequest(collection=Str.of(collection), using_vector=Str.of(using),
+                                vector_count=1, limit=limit)
+        hits = (Hit * limit)()
+        counts = (ctypes.c_uint32 * 1)()
+        self._sparse_request = request
+        function = self._lib.oct_search
+        arguments = (self._db, ctypes.byref(request), hits, counts, ctypes.byref(self._error))
+
+        def search(dimensions, values):
+            request.dim = len(values)
+            request.indices = dimensions.__array_interface__["data"][0]
+            request.vectors = values.__array_interface__["data"][0]
+            if function(*arguments) != 0:
+                raise OctantError(self._error.message.decode())
+            return [(hit.id.low, hit.score) for hit in hits[:counts[0]]]
         return search
 
     def close(self):

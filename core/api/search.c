@@ -54,6 +54,7 @@ static oct_status decode(search_state *state, oct_error *error)
     TRY(oct_decode(&state->options, &call, &state->request, error));
     TRY(check_limits(state, error));
     query->kind = OCT_QUERY_VECTOR;
+    query->vector_kind = search->indices ? OCT_VECTOR_SPARSE : OCT_VECTOR_DENSE;
     query->vector_count = search->dim;
     query->limit = search->limit;
     if (search->using_vector.bytes) query->using_vector = search->using_vector;
@@ -65,12 +66,15 @@ done:
 }
 
 /* One vector's answer into hits[limit]. */
-static oct_status search_one(search_state *state, const float *vector, oct_search_hit *hits,
+static oct_status search_one(search_state *state, uint32_t which, oct_search_hit *hits,
                              uint32_t *count, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_response response = { .pinned = NULL };
-    state->request.query.vector = vector;
+    const oct_search_request *search = state->search;
+    size_t first = (size_t)which * search->dim;
+    state->request.query.vector = search->vectors + first;
+    if (search->indices) state->request.query.vector_indices = search->indices + first;
     TRY(oct_exec(state->db, &state->work, &state->request, &response, error));
     ASSERT(response.found.count <= state->search->limit);
     for (uint32_t i = 0; i < response.found.count; i++) {
@@ -104,8 +108,7 @@ oct_status oct_search(oct_db *db, const oct_search_request *request, oct_search_
     oct_arena_init(&state.work, oct_db_alloc(db), 0);
     TRY(decode(&state, error));
     for (uint32_t i = 0; i < request->vector_count; i++)
-        TRY(search_one(&state, request->vectors + (size_t)i * request->dim,
-                       hits + (size_t)i * request->limit, &counts[i], error));
+        TRY(search_one(&state, i, hits + (size_t)i * request->limit, &counts[i], error));
 done:
     if (status != OCT_OK) word_error(error, status, state.request.stage);
     oct_arena_reset(&state.options);

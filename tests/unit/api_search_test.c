@@ -254,6 +254,39 @@ TEST(refusals_read_like_those_of_rest)
     end();
 }
 
+TEST(sparse_vectors)
+{
+    oct_search_hit hits[2 * LIMIT_MAX];
+    uint32_t counts[2] = { 0 };
+    oct_error error = { .message = "" };
+    const uint32_t indices[4] = { 3, 9, 1, 3 };
+    const float values[4] = { 2, 0.5f, -1, 4 };
+    begin(&heap);
+    must_call("PUT", "/collections/s", "{\"sparse_vectors\":{\"t\":{}}}");
+    must_call("PUT", "/collections/s/points?wait=true",
+              "{\"points\":[{\"id\":7,\"vector\":{\"t\":{\"indices\":[3,1],\"values\":[1,8]}}},"
+              "{\"id\":8,\"vector\":{\"t\":{\"indices\":[9],\"values\":[3]}}}]}");
+    oct_search_request request = { .collection = OCT_STR("s"),
+                                   .using_vector = OCT_STR("t"),
+                                   .vectors = values,
+                                   .indices = indices,
+                                   .vector_count = 2,
+                                   .dim = 2,
+                                   .limit = LIMIT_MAX };
+    CHECK(oct_search(world.db, &request, hits, counts, &error) == OCT_OK);
+    CHECK(counts[0] == 2 && counts[1] == 1);
+    CHECK(hits[0].id.low == 7 && hits[0].score == 2.0f);
+    CHECK(hits[1].id.low == 8 && hits[1].score == 1.5f);
+    CHECK(hits[LIMIT_MAX].id.low == 7 && hits[LIMIT_MAX].score == -4.0f);
+    request.vector_count = 1;
+    request.dim = 4;
+    refused(&request, OCT_BAD_INPUT, "Wrong input: indices of `t` do not ascend");
+    request.indices = NULL;
+    refused(&request, OCT_BAD_INPUT,
+            "Wrong input: Conversion between sparse and regular vectors failed");
+    end();
+}
+
 TEST(running_out_of_memory_is_an_answer)
 {
     float vectors[2 * DIM];
@@ -288,4 +321,4 @@ TEST(running_out_of_memory_is_an_answer)
 }
 
 TEST_MAIN(answers_are_those_of_points_query, typed_members_win, refusals_read_like_those_of_rest,
-          running_out_of_memory_is_an_answer)
+          sparse_vectors, running_out_of_memory_is_an_answer)

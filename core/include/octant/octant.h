@@ -95,6 +95,9 @@ typedef struct oct_search_request {
     /* "", or the other members of a points/query body as JSON: {"filter":..,"params":..,
      * "score_threshold":..,"offset":..}. The members above win over what it says. */
     oct_str options;
+    /* Of sparse vectors, whose values are `vectors`: [vector_count][dim] dimensions, each vector's
+     * strictly ascending. NULL: dense vectors. */
+    const uint32_t *indices;
 } oct_search_request;
 
 typedef struct oct_search_hit {
