@@ -101,14 +101,17 @@ bool oct_wants_graphs(const oct_collection_config *config, const oct_view *view,
     return threshold > 0 && numbers * sizeof(float) / 1024 >= (double)threshold;
 }
 
-/* Has the segment graphs or codes for other settings than these, or lacks it some? As Qdrant has
- * it, segments get codes when they get graphs. */
+/* Has the segment graphs or codes for other settings than these, lacks it some, or does it hold
+ * its parts elsewhere? As Qdrant has it, segments get codes when they get graphs, and are written
+ * anew to be placed anew. */
 static bool is_stale(const oct_collection_config *config, const oct_view *view,
                      const oct_merge_choice *one)
 {
     bool wanted = oct_wants_graphs(config, view, one);
+    const oct_sealed *sealed = view->entries[one->entries[0]].sealed;
+    if (!oct_sealed_is_placed(sealed, config)) return true;
     for (uint32_t v = 0; v < config->vector_count; v++) {
-        const oct_sealed_vector *vector = &view->entries[one->entries[0]].sealed->vectors[v];
+        const oct_sealed_vector *vector = &sealed->vectors[v];
         const oct_quantization_config *codes = oct_config_quantization(config, v);
         if (vector->graph ? oct_graph_is_stale(config, v, vector->graph)
                           : wanted && oct_config_has_graph(config, v))

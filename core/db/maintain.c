@@ -169,7 +169,10 @@ static oct_status step_merge(oct_collection *collection, uint64_t budget_ns, oct
     bool waits = false;
     oct_view *view = oct_collection_view(collection);
     if (!view) return OCT_OK;
-    if (task->build && task->settings->edition != view->settings->edition) oct_task_end(task);
+    if (task->build && task->settings->edition != view->settings->edition) {
+        oct_task_end(task); /* built for other settings */
+        (void)oct_checkpoints_drop(collection);
+    }
     oct_mutex_lock(&collection->writer);
     bool pressed = collection->pressed;
     oct_mutex_unlock(&collection->writer);

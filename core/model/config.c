@@ -60,11 +60,11 @@ const oct_config_setting oct_collection_settings[OCT_COLLECTION_SETTINGS] = {
       OCT_SETTING_NUMBER, false },
     { "wal_retain_closed", NULL, COLLECTION(wal_retain_closed), 1, UINT32_MAX, 1,
       OCT_SETTING_NUMBER, false },
-    { "shard_number", NULL, COLLECTION(shard_number), 1, UINT32_MAX, 1, OCT_SETTING_NUMBER, false },
+    { "shard_number", NULL, COLLECTION(shard_number), 1, UINT32_MAX, 1, OCT_SETTING_COUNT, false },
     { "replication_factor", NULL, COLLECTION(replication_factor), 1, UINT32_MAX, 1,
-      OCT_SETTING_NUMBER, false },
+      OCT_SETTING_COUNT, false },
     { "write_consistency_factor", NULL, COLLECTION(write_consistency_factor), 1, UINT32_MAX, 1,
-      OCT_SETTING_NUMBER, false },
+      OCT_SETTING_COUNT, false },
     { "read_fan_out_factor", NULL, COLLECTION(read_fan_out_factor), 0, UINT32_MAX, OCT_UNSET,
       OCT_SETTING_NUMBER, false },
     { "read_fan_out_delay_ms", NULL, COLLECTION(read_fan_out_delay_ms), 0, OCT_AUTO - 1, OCT_UNSET,
@@ -333,6 +333,7 @@ bool oct_config_builds_alike(const oct_collection_config *a, const oct_collectio
     }
     return settings_equal(oct_hnsw_settings, OCT_HNSW_SETTINGS, &a->hnsw, &b->hnsw) &&
            oct_quantization_equal(&a->quantization, &b->quantization) &&
+           oct_config_payload_placement(a) == oct_config_payload_placement(b) &&
            settings_equal(oct_optimizer_settings, OCT_OPTIMIZER_SETTINGS, &a->optimizers,
                           &b->optimizers);
 }

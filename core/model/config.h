@@ -51,7 +51,7 @@ void oct_config_free(const oct_alloc *alloc, const oct_collection_config *copy);
 bool oct_config_equal(const oct_collection_config *a, const oct_collection_config *b);
 /* Have they the same vectors, as far as points depend on them? Updates don't change that. */
 bool oct_config_same_shape(const oct_collection_config *a, const oct_collection_config *b);
-/* Would segments be built alike? */
+/* Would segments be built and opened alike? */
 bool oct_config_builds_alike(const oct_collection_config *a, const oct_collection_config *b);
 
 /* ---- effective values ------------------------------------------------------------------- */

@@ -120,6 +120,11 @@ static oct_status parse_setting(const oct_json *object, const oct_config_setting
     if (oct_json_kind_of(value) != OCT_JSON_UINT)
         return fail_type(place, setting->name, value, "an unsigned integer", error);
     uint64_t number = oct_json_uint(value);
+    if (number == 0 && setting->form == OCT_SETTING_COUNT)
+        return oct_fail(error, OCT_BAD_INPUT,
+                        "Format error in JSON body: %s%s%s: invalid value: integer `0`, expected a "
+                        "nonzero u32",
+                        place->prefix, *place->prefix ? "." : "", setting->name);
     if (number < setting->min || number > setting->max)
         return fail_range(place, setting, number, error);
     oct_setting_set(setting, record, number);

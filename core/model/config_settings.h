@@ -14,7 +14,8 @@ typedef struct oct_config_setting {
     size_t at;              /* offset of the uint64_t member in its struct */
     uint64_t min, max;      /* accepted */
     uint64_t default_value; /* OCT_UNSET when it has none */
-    enum { OCT_SETTING_NUMBER, OCT_SETTING_BOOLEAN, OCT_SETTING_PLACEMENT } form;
+    /* A COUNT has no zero in Qdrant, for which it is a wrong type. */
+    enum { OCT_SETTING_NUMBER, OCT_SETTING_COUNT, OCT_SETTING_BOOLEAN, OCT_SETTING_PLACEMENT } form;
     bool null_when_unset; /* GET shows null; otherwise it is left out */
 } oct_config_setting;
 

@@ -224,6 +224,12 @@ static bool is_lean(const oct_collection_config *config)
     return lean;
 }
 
+static bool leaves_payloads(const oct_sealed *segment, const oct_collection_config *config)
+{
+    return oct_config_payload_placement(config) == OCT_PLACEMENT_COLD &&
+           !oct_container_is_viewed(segment->container);
+}
+
 static oct_status load_payloads(oct_sealed *segment, const oct_collection_config *config,
                                 oct_error *error)
 {
@@ -232,9 +238,9 @@ static oct_status load_payloads(oct_sealed *segment, const oct_collection_config
     const void *at = NULL;
     size_t loaded = 0;
     uint64_t bytes = 0;
-    bool cold = oct_config_payload_placement(config) == OCT_PLACEMENT_COLD;
+    segment->payloads_left = leaves_payloads(segment, config);
     TRY(is_lean(config) ? oct_sealed_leave_ends(segment, error) : load_ends(segment, error));
-    if (cold && !oct_container_is_viewed(container)) {
+    if (segment->payloads_left) {
         TRY(oct_sealed_leave_payloads(segment, &bytes, error));
     } else {
         TRY(oct_container_load_lazy(container, OCT_SECTION_PAYLOADS, 0, &at, &loaded, error));
@@ -397,6 +403,32 @@ done:
     return status;
 }
 
+/* ---- where parts are held ------------------------------------------------------------ */
+
+enum { ROWS_COLD = 1, GRAPH_COLD = 2, CODES_PINNED = 4 };
+
+/* What can be held in one way or another, as `config` wants it. */
+static uint32_t placed_by(const oct_sealed_vector *vector, const oct_collection_config *config,
+                          uint32_t v)
+{
+    uint32_t placed = 0;
+    if (vector->params.kind == OCT_VECTOR_SPARSE) return 0;
+    if (oct_config_rows_placement(config, v) == OCT_PLACEMENT_COLD) placed |= ROWS_COLD;
+    if (vector->graph && oct_config_graph_placement(config, v) == OCT_PLACEMENT_COLD)
+        placed |= GRAPH_COLD;
+    if (vector->quant && oct_config_codes_placement(config, v) == OCT_PLACEMENT_PINNED)
+        placed |= CODES_PINNED;
+    return placed;
+}
+
+bool oct_sealed_is_placed(const oct_sealed *segment, const oct_collection_config *config)
+{
+    bool same = segment->payloads_left == leaves_payloads(segment, config);
+    for (uint32_t v = 0; v < segment->vector_count; v++)
+        same = same && segment->vectors[v].placed == placed_by(&segment->vectors[v], config, v);
+    return same;
+}
+
 static oct_status load_vector(oct_sealed *segment, const oct_sealed_open_request *request,
                               uint32_t v, oct_error *error)
 {
@@ -414,6 +446,7 @@ static oct_status load_vector(oct_sealed *segment, const oct_sealed_open_request
     TRY(load_rows(segment, request->config, v, error));
     TRY(load_quant(segment, request->config, v, error));
     TRY(load_graph(segment, request->config, v, error));
+    vector->placed = placed_by(vector, request->config, v);
 done:
     return status;
 }

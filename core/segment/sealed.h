@@ -50,6 +50,7 @@ typedef struct oct_sealed_vector {
     const uint32_t *values;  /* sparse: per point its dimensions, then its values (f32) */
     uint32_t filled;         /* sparse: points that have a value */
     oct_section_place place; /* of rows that stay on disk (flat.read) */
+    uint32_t placed;         /* what the config it was opened with keeps where (sealed.c) */
     oct_sparse sparse;
 } oct_sealed_vector;
 
@@ -77,6 +78,7 @@ typedef struct oct_sealed {
     uint64_t payload_bytes;
     oct_section_place versions_place, ends_place, payloads_place;
     struct oct_sealed_window *window; /* set when payloads are read from disk */
+    bool payloads_left;               /* in the file */
     oct_sealed_vector *vectors;       /* [vector_count], as in the collection's config */
     uint32_t vector_count;
     oct_sealed_field *fields; /* [field_count] */
@@ -99,6 +101,10 @@ void oct_sealed_pin(oct_sealed *segment);
 void oct_sealed_unpin(oct_sealed *segment); /* NULL allowed */
 /* Remove the file once nobody uses it. */
 void oct_sealed_doom(oct_sealed *segment);
+
+/* Are its parts held where `config` wants them, or would they be elsewhere if it were opened for
+ * that? */
+bool oct_sealed_is_placed(const oct_sealed *segment, const oct_collection_config *config);
 
 /* "directory/s-<number>"; path has room for OCT_PATH_BYTES_MAX and a NUL. */
 void oct_sealed_path(char *path, const char *directory, uint64_t number);

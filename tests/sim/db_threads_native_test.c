@@ -4,10 +4,10 @@
  * twice, and lose nothing; under ThreadSanitizer, without a race.
  * Method: each writer owns a range of ids and writes points whose payload repeats their vector;
  * readers check every point they see against that, that a page has no id twice, and that the
- * queries of a batch, which run on threads of their own, see the same state; a
- * maintenance thread seals and merges all the while (segments of 24 points), and another makes and
- * drops a payload index. At the end every
- * writer's last state is compared, and again after a reopen. */
+ * queries of a batch, which run on threads of their own, see the same state; a maintenance thread
+ * seals and merges all the while (segments of 24 points), another makes and drops a payload index,
+ * and a third changes the settings that graphs and codes are built by. At the end every writer's
+ * last state is compared, and again after a reopen. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ enum {
     WRITERS = 4,
     READERS = 2,
     IDS = 40,
-    THREADS = WRITERS + READERS + 2,
+    THREADS = WRITERS + READERS + 3,
     ROUNDS = 2000,
     TEXT = 16384
 };
@@ -34,6 +34,7 @@ typedef struct shared {
     oct_atomic_u64 bad;     /* wrong answers seen */
     oct_atomic_u64 pages;   /* pages read while writers ran */
     oct_atomic_u64 indexes; /* made while writers ran */
+    oct_atomic_u64 updates; /* of the settings, meanwhile */
     int last[WRITERS][IDS]; /* value of each id, -1 = deleted; each writer its own row */
 } shared;
 
@@ -191,6 +192,28 @@ static void *run_indexer(void *arg)
     return NULL;
 }
 
+static void *run_updater(void *arg)
+{
+    worker *self = arg;
+    shared *all = self->all;
+    static const char *const codes[] = { "\"Disabled\"", "{\"scalar\":{\"type\":\"int8\"}}",
+                                         "{\"binary\":{}}" };
+    char body[256], answer[TEXT], want[32];
+    for (unsigned i = 0; oct_atomic_load(&all->writers_left) > 0; i++) {
+        snprintf(body, sizeof body,
+                 "{\"hnsw_config\":{\"m\":%u},\"quantization_config\":%s,"
+                 "\"optimizers_config\":{\"indexing_threshold\":1},\"metadata\":{\"i\":%u}}",
+                 2 + i % 3, codes[i % 3], i);
+        snprintf(want, sizeof want, "\"metadata\":{\"i\":%u}", i);
+        if (call(all->world.db, "PATCH", "/collections/c", body, NULL) != 200 ||
+            call(all->world.db, "GET", "/collections/c", "", answer) != 200 ||
+            !strstr(answer, want))
+            oct_atomic_add(&all->bad, 1);
+        oct_atomic_add(&all->updates, 1);
+    }
+    return NULL;
+}
+
 /* Is every id as its writer left it? */
 static bool all_there(shared *all)
 {
@@ -222,20 +245,21 @@ TEST(writers_readers_and_maintenance_together)
     for (uint32_t i = 0; i < WRITERS * IDS; i++)
         all.last[i / IDS][i % IDS] = -1;
     oct_atomic_store(&all.writers_left, WRITERS);
+    static void *(*const others[])(void *) = { run_maintenance, run_indexer, run_updater };
     for (uint32_t i = 0; i < THREADS; i++) {
         workers[i] = (worker){ &all, i, test_seed + i };
         CHECK(pthread_create(&threads[i], NULL,
                              i < WRITERS             ? run_writer
                              : i < WRITERS + READERS ? run_reader
-                             : i + 1 < THREADS       ? run_maintenance
-                                                     : run_indexer,
+                                                     : others[i - WRITERS - READERS],
                              &workers[i]) == 0);
     }
     for (uint32_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    printf("  %u writes, %u pages, %u indexes\n", WRITERS * ROUNDS,
-           (unsigned)oct_atomic_load(&all.pages), (unsigned)oct_atomic_load(&all.indexes));
-    CHECK(oct_atomic_load(&all.indexes) > 0);
+    printf("  %u writes, %u pages, %u indexes, %u updates\n", WRITERS * ROUNDS,
+           (unsigned)oct_atomic_load(&all.pages), (unsigned)oct_atomic_load(&all.indexes),
+           (unsigned)oct_atomic_load(&all.updates));
+    CHECK(oct_atomic_load(&all.indexes) > 0 && oct_atomic_load(&all.updates) > 0);
     CHECK(oct_atomic_load(&all.bad) == 0);
     CHECK(all_there(&all));
     sim_close(&all.world);

@@ -235,12 +235,30 @@ TEST(codes_follow_the_settings)
     update_and_settle("{\"vectors\":{\"a\":{\"quantization_config\":{\"turbo\":{}}}}}");
     CHECK(oct_quant_params_get(sealed(0)->quant).kind == OCT_QUANTIZATION_TURBO);
     CHECK(oct_quant_params_get(sealed(1)->quant).kind == OCT_QUANTIZATION_SCALAR);
-    no_work("{\"quantization_config\":{\"scalar\":{\"type\":\"int8\",\"always_ram\":true}}}");
+    update_and_settle(
+        "{\"quantization_config\":{\"scalar\":{\"type\":\"int8\",\"always_ram\":true}}}");
     update_and_settle("{\"quantization_config\":\"Disabled\"}");
     CHECK(oct_quant_params_get(sealed(0)->quant).kind == OCT_QUANTIZATION_TURBO);
     CHECK(!sealed(1)->quant);
     update_and_settle("{\"vectors\":{\"a\":{\"quantization_config\":\"Disabled\"}}}");
     CHECK(!sealed(0)->quant && m_of(0) == 4);
+    end();
+}
+
+TEST(parts_are_placed_anew)
+{
+    begin(450);
+    vfs->caps &= ~(uint32_t)OCT_CAP_VIEW; /* else cold payloads are mapped, as others are */
+    settle();
+    CHECK(!sealed(0)->flat.read && sealed(1)->flat.rows);
+    update_and_settle("{\"vectors\":{\"a\":{\"on_disk\":true}}}");
+    CHECK(sealed(0)->flat.read && !sealed(1)->flat.read);
+    update_and_settle("{\"vectors\":{\"a\":{\"memory\":\"cached\"}}}"); /* counts before on_disk */
+    CHECK(!sealed(0)->flat.read);
+    update_and_settle("{\"hnsw_config\":{\"memory\":\"cold\"}}");
+    no_work("{\"hnsw_config\":{\"on_disk\":false}}");
+    no_work("{\"params\":{\"payload\":{\"memory\":\"cold\"}}}"); /* as it was */
+    update_and_settle("{\"params\":{\"payload\":{\"memory\":\"cached\"}}}");
     end();
 }
 
@@ -351,6 +369,6 @@ TEST(builds_use_the_threads_they_may)
 }
 
 TEST_MAIN(graphs_follow_the_settings, indexing_begins_when_it_is_turned_on,
-          codes_follow_the_settings, a_reader_keeps_what_it_began_with,
+          codes_follow_the_settings, parts_are_placed_anew, a_reader_keeps_what_it_began_with,
           a_merge_under_way_is_dropped, settings_outlive_a_restart, what_is_refused_changes_nothing,
           builds_use_the_threads_they_may)

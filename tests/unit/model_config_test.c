@@ -301,8 +301,6 @@ TEST(values_out_of_range_are_validation_errors)
                   "[hnsw_config.full_scan_threshold: value 9 invalid, must be 10 or larger]");
     check_refused("{\"hnsw_config\":{\"m\":2049}}", OCT_VALIDATION,
                   VALIDATION "[hnsw_config.m: value 2049 invalid, must be 2048 or smaller]");
-    check_refused("{\"shard_number\":0}", OCT_VALIDATION,
-                  VALIDATION "[shard_number: value 0 invalid, must be 1 or larger]");
     check_refused("{\"wal_config\":{\"wal_capacity_mb\":0}}", OCT_VALIDATION,
                   VALIDATION "[wal_config.wal_capacity_mb: value 0 invalid, must be 1 or larger]");
     check_refused("{\"optimizers_config\":{\"vacuum_min_vector_number\":99}}", OCT_VALIDATION,
@@ -342,6 +340,8 @@ TEST(wrong_types_are_format_errors)
                          "integer");
     check_refused(VECTOR("\"on_disk\":1"), OCT_BAD_INPUT,
                   FORMAT "vectors.on_disk: invalid type: integer, expected a boolean");
+    check_refused("{\"shard_number\":0}", OCT_BAD_INPUT,
+                  FORMAT "shard_number: invalid value: integer `0`, expected a nonzero u32");
     check_refused("{\"shard_number\":-1}", OCT_BAD_INPUT,
                   FORMAT "shard_number: invalid type: integer, expected an unsigned integer");
     check_refused("{\"hnsw_config\":[]}", OCT_BAD_INPUT,

@@ -156,9 +156,9 @@ TEST(wrong_updates_are_refused)
                                 "or larger]"));
     CHECK(is_refused("{\"vectors\":{\"a\":{\"quantization_config\":\"Enabled\"}}}", OCT_BAD_INPUT,
                      FORMAT "vectors.a.quantization_config: expected an object or `Disabled`"));
-    CHECK(is_refused("{\"params\":{\"replication_factor\":0}}", OCT_VALIDATION,
-                     VALIDATION "[params.replication_factor: value 0 invalid, must be 1 or "
-                                "larger]"));
+    CHECK(is_refused("{\"params\":{\"replication_factor\":0}}", OCT_BAD_INPUT,
+                     FORMAT "params.replication_factor: invalid value: integer `0`, expected a "
+                            "nonzero u32"));
     CHECK(is_refused("{\"params\":7}", OCT_BAD_INPUT,
                      FORMAT "params: invalid type: integer, expected an object"));
     CHECK(is_refused("{\"sparse_vectors\":{\"s\":{\"modifier\":\"x\"}}}", OCT_BAD_INPUT,
