@@ -20,6 +20,9 @@ enum {
 
 /* ---- rotation ------------------------------------------------------------------------ */
 
+/* There is no other size and no age at which a segment is sealed: the points of an idle collection
+ * stay in memory, are scanned there, and come back from the log. So it is in Qdrant, which keeps
+ * what is below its indexing_threshold in an appendable segment without a graph. */
 bool oct_active_is_full(const oct_collection *collection, const oct_view *view)
 {
     const oct_open_options *options = oct_db_options(collection->db);

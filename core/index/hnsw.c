@@ -319,24 +319,46 @@ uint64_t oct_hnsw_bytes(const oct_hnsw *graph)
     return graph->layout.end;
 }
 
+oct_status oct_hnsw_write_piece(const oct_hnsw *graph, bool bare, size_t *at,
+                                const oct_hnsw_sink *sink, bool *done, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    hnsw_header header = graph->header;
+    size_t end = bare ? graph->layout.bias : graph->layout.end;
+    if (*at == 0 && bare) {
+        header.flags &= ~(uint32_t)HNSW_FLAG_CODES;
+        header.row_bytes = 0;
+        header.scale = 0;
+        header.crc = oct_hnsw_crc(&header, graph->block, end);
+        TRY(sink->append(sink->self, &header, sizeof header, error));
+        *at = sizeof header;
+    }
+    size_t bytes = MIN(end - *at, (size_t)OCT_HNSW_PIECE_BYTES);
+    TRY(sink->append(sink->self, graph->block + *at, bytes, error));
+    *at += bytes;
+done:
+    *done = status == OCT_OK && *at == end;
+    return status;
+}
+
+static oct_status write_all(const oct_hnsw *graph, bool bare, const oct_hnsw_sink *sink,
+                            oct_error *error)
+{
+    oct_status status = OCT_OK;
+    size_t at = 0;
+    for (bool done = false; !done && status == OCT_OK;)
+        status = oct_hnsw_write_piece(graph, bare, &at, sink, &done, error);
+    return status;
+}
+
 oct_status oct_hnsw_write(const oct_hnsw *graph, const oct_hnsw_sink *sink, oct_error *error)
 {
-    return sink->append(sink->self, graph->block, graph->layout.end, error);
+    return write_all(graph, false, sink, error);
 }
 
 oct_status oct_hnsw_write_bare(const oct_hnsw *graph, const oct_hnsw_sink *sink, oct_error *error)
 {
-    oct_status status = OCT_OK;
-    hnsw_header header = graph->header;
-    size_t end = graph->layout.bias;
-    header.flags &= ~(uint32_t)HNSW_FLAG_CODES;
-    header.row_bytes = 0;
-    header.scale = 0;
-    header.crc = oct_hnsw_crc(&header, graph->block, end);
-    TRY(sink->append(sink->self, &header, sizeof header, error));
-    TRY(sink->append(sink->self, graph->block + sizeof header, end - sizeof header, error));
-done:
-    return status;
+    return write_all(graph, true, sink, error);
 }
 
 bool oct_hnsw_check_code(const oct_hnsw *graph, uint32_t offset, const float *vector,

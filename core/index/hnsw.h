@@ -134,6 +134,13 @@ OCT_MUST_CHECK oct_status oct_hnsw_write(const oct_hnsw *graph, const oct_hnsw_s
 OCT_MUST_CHECK oct_status oct_hnsw_write_bare(const oct_hnsw *graph, const oct_hnsw_sink *sink,
                                               oct_error *error);
 
+/* Either of the two in pieces: the next one, from *at on (0 at first), which moves; *done when it
+ * was the last. */
+enum { OCT_HNSW_PIECE_BYTES = 256 << 10 };
+OCT_MUST_CHECK oct_status oct_hnsw_write_piece(const oct_hnsw *graph, bool bare, size_t *at,
+                                               const oct_hnsw_sink *sink, bool *done,
+                                               oct_error *error);
+
 /* A graph over the section's bytes (64-byte aligned, borrowed as `flat` is) and the rows it was
  * built from. Everything is checked, so that a search needs no checks: CORRUPT says what is wrong.
  * Without codes every row is touched here. NOMEM. */

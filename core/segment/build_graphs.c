@@ -29,6 +29,8 @@ void oct_build_free_graph(oct_build *build, uint32_t v)
     build->distances = oct_build_distances(build);
     oct_hnsw_builder_destroy(build->graph_builder);
     build->graph_builder = NULL;
+    oct_hnsw_destroy(build->graph);
+    build->graph = NULL;
     oct_quant_builder_destroy(build->quant_builder);
     build->quant_builder = NULL;
     oct_free(build->alloc, build->rows, build->rows ? rows_bytes(build, v) : 0);
@@ -116,22 +118,38 @@ uint64_t oct_build_distances(const oct_build *build)
     return build->distances + now;
 }
 
+/* Build on; *done when build->graph is it. */
+static oct_status make_graph(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,
+                             oct_error *error)
+{
+    oct_status status = OCT_OK;
+    if (!build->graph_builder) TRY(begin_graph(build, v, error));
+    TRY(oct_hnsw_build_step(build->graph_builder, budget_ns, done, error));
+    if (!*done) return OCT_OK;
+    build->distances = oct_build_distances(build);
+    oct_hnsw_builder_finish(build->graph_builder, &build->graph);
+    build->graph_written = 0;
+    oct_hnsw_builder_destroy(build->graph_builder);
+    build->graph_builder = NULL;
+done:
+    return status;
+}
+
 oct_status oct_build_step_graph(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,
                                 oct_error *error)
 {
     oct_status status = OCT_OK;
-    oct_hnsw *graph = NULL;
-    if (!build->graph_builder) TRY(begin_graph(build, v, error));
-    TRY(oct_hnsw_build_step(build->graph_builder, budget_ns, done, error));
-    if (!*done) return OCT_OK;
-    oct_hnsw_builder_finish(build->graph_builder, &graph);
-    oct_hnsw_sink sink = { oct_build_append, build->writer };
-    if (oct_config_quantization(build->request.config, v))
-        TRY(oct_hnsw_write_bare(graph, &sink, error));
-    else
-        TRY(oct_hnsw_write(graph, &sink, error));
+    const oct_host *host = build->request.host;
+    const oct_hnsw_sink sink = { oct_build_append, build->writer };
+    bool bare = oct_config_quantization(build->request.config, v), made = build->graph != NULL;
+    uint64_t begin = host->monotonic_ns(host->self);
+    *done = false;
+    if (!made) TRY(make_graph(build, v, budget_ns, &made, error));
+    while (made && !*done) {
+        TRY(oct_hnsw_write_piece(build->graph, bare, &build->graph_written, &sink, done, error));
+        if (host->monotonic_ns(host->self) - begin >= budget_ns) break;
+    }
 done:
-    oct_hnsw_destroy(graph);
     if (*done || status != OCT_OK) oct_build_free_graph(build, v);
     return status;
 }

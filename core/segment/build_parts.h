@@ -41,6 +41,8 @@ struct oct_build {
     uint32_t row_count, rows_gathered;
     uint64_t *row_present;
     oct_hnsw_builder *graph_builder;
+    oct_hnsw *graph; /* that is built, and of which graph_written bytes are written */
+    size_t graph_written;
     uint64_t distances; /* of graphs before the one being built */
     oct_segment_links links;
     bool links_wanted; /* of any vector */

@@ -248,6 +248,47 @@ TEST(inserts_and_deletes_go_into_the_graph_there_is)
     }
 }
 
+/* ---- steps ---------------------------------------------------------------------------- */
+
+static const oct_vfs *below;
+static uint64_t written, written_most; /* since the last look at the clock; the most of any */
+
+static oct_status counted_write(void *self, oct_file *file, uint64_t offset, const void *source,
+                                size_t bytes, oct_error *problem)
+{
+    written += bytes;
+    return below->write(self, file, offset, source, bytes, problem);
+}
+
+static uint64_t counting_ns(void *self)
+{
+    written_most = written > written_most ? written : written_most;
+    written = 0;
+    return oct_atomic_add(&((sim_world *)self)->clock, 1000);
+}
+
+TEST(a_graph_is_written_in_pieces)
+{
+    oct_vfs counting;
+    create("", POINTS, 1);
+    put(0, 1, POINTS, 0);
+    close_world();
+    below = vfs;
+    counting = *vfs;
+    counting.write = counted_write;
+    sim_init(&world, &plain, &counting);
+    world.host.monotonic_ns = counting_ns;
+    world.options.appendable_points_max = POINTS;
+    CHECK(sim_open(&world, &error) == OCT_OK);
+    CHECK(oct_db_pin(world.db, OCT_STR("c"), &collection, &error) == OCT_OK);
+    oct_arena_init(&arena, oct_db_alloc(world.db), 0);
+    (void)settle();
+    CHECK_EQ_U64(check_graphs(), POINTS);
+    printf("  at most %" PRIu64 " bytes between two looks at the clock\n", written_most);
+    CHECK(written_most <= 2 * OCT_HNSW_PIECE_BYTES); /* of more than a million in the graph */
+    destroy();
+}
+
 /* ---- random changes ------------------------------------------------------------------- */
 
 /* A sum over the bytes of all sealed files, in the order of their numbers. */
@@ -303,5 +344,5 @@ TEST(graphs_stay_sound_and_the_same_on_any_number_of_threads)
     }
 }
 
-TEST_MAIN(inserts_and_deletes_go_into_the_graph_there_is,
+TEST_MAIN(inserts_and_deletes_go_into_the_graph_there_is, a_graph_is_written_in_pieces,
           graphs_stay_sound_and_the_same_on_any_number_of_threads)
