@@ -20,6 +20,9 @@ typedef struct oct_filter_program oct_filter_program;
 OCT_MUST_CHECK oct_status oct_filter_compile(oct_arena *arena, const oct_filter *filter,
                                              const oct_filter_program **out, oct_error *error);
 
+/* Are two filters written the same way? */
+bool oct_filter_equal(const oct_filter *a, const oct_filter *b);
+
 /* True when every point passes (no conditions). */
 bool oct_filter_is_empty(const oct_filter_program *program);
 

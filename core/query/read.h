@@ -18,6 +18,8 @@ typedef struct oct_reading {
     const oct_view *view;
     oct_arena *arena;
     oct_hnsw_scratch *scratch;
+    const struct oct_shared_filter
+        *shared; /* query/source.h: the filter of the next search, or NULL */
 } oct_reading;
 
 OCT_MUST_CHECK oct_status oct_read_query(const oct_reading *reading, const oct_query *query,

@@ -253,6 +253,11 @@ static oct_status select_points(oct_search_job *job, const oct_view_entry *entry
 {
     oct_status status = OCT_OK;
     bool listed = false;
+    if (job->reading->shared) {
+        oct_arena_reset(&job->selecting.work);
+        *out = job->reading->shared->selections[entry - job->reading->view->entries];
+        return OCT_OK;
+    }
     if (entry->sealed && job->vector.kind == OCT_VECTOR_DENSE)
         TRY(oct_selecting_list(&job->selecting, entry, out, &listed, error));
     if (!listed) TRY(oct_selecting_entry(&job->selecting, entry, out, error));
@@ -304,7 +309,9 @@ static oct_status search_view(oct_search_job *job, oct_error *error)
     const oct_view *view = job->reading->view;
     const oct_query *query = job->query;
     uint32_t wanted;
-    TRY(oct_selecting_begin(&job->selecting, job->reading, query->filter, error));
+    const oct_shared_filter *shared = job->reading->shared;
+    TRY(oct_selecting_begin(&job->selecting, job->reading, shared ? NULL : query->filter, error));
+    if (shared) job->selecting.program = shared->program;
     TRY(prepare_vector(job, error));
     TRY(oct_search_prepare_form(job, error));
     TRY(oct_read_wanted(view, query->limit, query->offset, &wanted, error));

@@ -8,6 +8,8 @@
  * that a view of many segments needs no more memory than its largest. */
 #include "query/source.h"
 
+#include <string.h>
+
 #include "segment/layout.h"
 
 /* A list is worth it for less than one point in so many: going over bits costs as much then. */
@@ -144,5 +146,40 @@ oct_status oct_selecting_list(oct_selecting *selecting, const oct_view_entry *en
                         &selecting->work, &list, listed, error));
     if (*listed) *out = (oct_selection){ .count = list.count, .list = list.at };
 done:
+    return status;
+}
+
+/* ---- shared filters ------------------------------------------------------------------- */
+
+/* The selection of one entry in memory that lives on. */
+static oct_status keep_selection(oct_arena *arena, const oct_view_entry *entry, oct_selection *kept,
+                                 oct_error *error)
+{
+    uint64_t *bits;
+    size_t words = oct_bits_words(entry->count);
+    if (!kept->bits) return OCT_OK;
+    oct_status status = oct_arena_array(arena, words, sizeof *bits, &bits, error);
+    if (status != OCT_OK) return status;
+    memcpy(bits, kept->bits, words * sizeof *bits);
+    kept->bits = bits;
+    return OCT_OK;
+}
+
+oct_status oct_filter_share(const oct_reading *reading, const oct_filter *filter,
+                            oct_shared_filter *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_view *view = reading->view;
+    oct_selection *kept;
+    oct_selecting selecting;
+    TRY(oct_selecting_begin(&selecting, reading, filter, error));
+    TRY(oct_arena_array(reading->arena, view->count, sizeof *kept, &kept, error));
+    for (uint32_t i = 0; i < view->count; i++) {
+        TRY(oct_selecting_entry(&selecting, &view->entries[i], &kept[i], error));
+        TRY(keep_selection(reading->arena, &view->entries[i], &kept[i], error));
+    }
+    *out = (oct_shared_filter){ .program = selecting.program, .selections = kept };
+done:
+    oct_selecting_end(&selecting);
     return status;
 }

@@ -35,6 +35,16 @@ typedef struct oct_selection {
     const uint32_t *list; /* [count] those points in any order, instead of bits; mostly NULL */
 } oct_selection;
 
+/* What a filter selects in a whole view, for several searches of it: immutable. */
+typedef struct oct_shared_filter {
+    const oct_filter_program *program; /* NULL: every point passes */
+    const oct_selection *selections;   /* [entries of the view] bits, never lists */
+} oct_shared_filter;
+
+/* Compile a filter and select everywhere, into reading->arena. The statuses of oct_selecting_*. */
+OCT_MUST_CHECK oct_status oct_filter_share(const oct_reading *reading, const oct_filter *filter,
+                                           oct_shared_filter *out, oct_error *error);
+
 /* One filter on its way through the entries of a view. */
 typedef struct oct_selecting {
     const oct_filter_program *program; /* NULL: every point passes */
