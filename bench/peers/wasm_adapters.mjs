@@ -169,7 +169,12 @@ const sqlite = (scan) => async ({ vectors, count, dim, load }) => {
   };
 };
 
+/** The same without relaxed SIMD. */
+const octantSimd128 = (given) =>
+  octant({ ...given, octant: () => given.octant({ relaxedSimd: false }) });
+
 export const ADAPTERS = {
-  octant, 'hnswlib-wasm': hnswlib, edgevec, mememo, 'pglite-pgvector': pgvector, orama,
+  octant, 'octant-simd128': octantSimd128, 'hnswlib-wasm': hnswlib, edgevec, mememo,
+  'pglite-pgvector': pgvector, orama,
   'sqlite-vector': sqlite('vector_full_scan'), 'sqlite-vector-i8': sqlite('vector_quantize_scan'),
 };

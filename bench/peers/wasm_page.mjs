@@ -10,8 +10,9 @@ async function create(name, { count, dim, query_count }) {
   const vectors = new Float32Array(await bytesOf(`/first/${4 * count * dim}/vectors.f32`));
   const queries = new Float32Array(await bytesOf(`/first/${4 * query_count * dim}/queries.f32`));
   const truth = new Int32Array(await bytesOf('/truth'));
-  const { open } = name === 'octant' ? await import('/octant/index.js') : {};
-  return Contender.create(name, { vectors, count, dim, octant: () => open({ storage: 'memory' }),
+  const { open } = name.startsWith('octant') ? await import('/octant/index.js') : {};
+  return Contender.create(name, { vectors, count, dim,
+    octant: (more) => open({ storage: 'memory', ...more }),
     load: (path) => import(peers(path)), read: (path) => bytesOf(peers(path)) },
   { queries, truth, cpu: () => performance.now() });
 }
