@@ -19,9 +19,10 @@ EM_JS(int, add_relaxed, (void), {
     if (!process.env.OCT_RELAXED) return 0;
     const module = new WebAssembly.Module(require("fs").readFileSync(process.env.OCT_RELAXED));
     const { exports } = new WebAssembly.Instance(module, { env : { memory : wasmMemory } });
-    const first = wasmTable.grow(3);
-    [ "dot_u7i8", "dot_u7i8_x4", "dot_packed" ].forEach(
-        (name, i) = > wasmTable.set(first + i, exports[name]));
+    const names = [ "dot_u7i8", "dot_u7i8_x4", "dot_packed" ];
+    const first = wasmTable.grow(names.length);
+    for (let i = 0; i < names.length; i++)
+        wasmTable.set(first + i, exports[names[i]]);
     return first;
 })
 #else
