@@ -17,12 +17,12 @@
 #include "index/flat.h"
 
 #include "base/alloc.h"
+#include "base/prefetch.h"
 #include "simd/metric.h"
 
 enum {
     BLOCK_POINTS = 64,       /* one word of a bitset */
     CANCEL_DISTANCES = 1024, /* distances between two looks at `cancelled` */
-    LINE_BYTES = 64,         /* of a cache line */
     READ_BYTES = 64 << 10,   /* read at once, or one row */
     GAP_BYTES = 4096,        /* read rather than skipped: a call costs as much */
     AHEAD_BYTES = 2048       /* of a row asked for ahead; the hardware follows from there */
@@ -110,10 +110,7 @@ oct_status oct_flat_get(const oct_flat *flat, size_t row, size_t count, oct_flat
 
 static void prefetch_row(const oct_flat *flat, uint32_t offset)
 {
-    const uint8_t *row = oct_flat_stored(flat, offset);
-    size_t bytes = MIN(oct_flat_row_bytes(flat), (size_t)AHEAD_BYTES);
-    for (size_t i = 0; i < bytes; i += LINE_BYTES)
-        __builtin_prefetch(row + i);
+    oct_prefetch(oct_flat_stored(flat, offset), MIN(oct_flat_row_bytes(flat), (size_t)AHEAD_BYTES));
 }
 
 oct_status oct_flat_touch(const oct_flat *flat, size_t row, size_t count, oct_error *error)
