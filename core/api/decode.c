@@ -63,6 +63,7 @@ static oct_status read_by_op(oct_decoder *decoder, const oct_node *body, oct_req
     case OCT_OP_service_readyz:
     case OCT_OP_collections_list:
     case OCT_OP_collections_get:
+    case OCT_OP_collections_memory:
     case OCT_OP_collections_exists:
     case OCT_OP_collections_delete:
         return OCT_OK;

@@ -237,6 +237,70 @@ static void write_info(oct_json_writer *writer, const oct_collection_info *info)
     oct_json_end_object(writer);
 }
 
+/* ---- memory -------------------------------------------------------------------------- */
+
+static void write_usage(oct_json_writer *writer, const char *name, const oct_memory_usage *usage)
+{
+    member(writer, name);
+    oct_json_begin_object(writer);
+    member(writer, "disk_bytes");
+    oct_json_write_uint(writer, usage->disk_bytes);
+    member(writer, "ram_bytes");
+    oct_json_write_uint(writer, usage->ram_bytes);
+    member(writer, "cached_bytes");
+    oct_json_write_uint(writer, usage->cached_bytes);
+    member(writer, "expected_cache_bytes");
+    oct_json_write_uint(writer, usage->expected_cache_bytes);
+    oct_json_end_object(writer);
+}
+
+static void write_vector_memory(oct_json_writer *writer, const oct_memory_report *report,
+                                bool sparse)
+{
+    oct_json_begin_array(writer);
+    for (uint32_t v = 0; v < report->vector_count; v++) {
+        const oct_vector_memory *vector = &report->vectors[v];
+        if (vector->sparse != sparse) continue;
+        oct_json_begin_object(writer);
+        member(writer, "name");
+        oct_json_write_str(writer, vector->name);
+        write_usage(writer, "storage", &vector->storage);
+        write_usage(writer, "index", &vector->index);
+        if (vector->has_quantized) write_usage(writer, "quantized", &vector->quantized);
+        oct_json_end_object(writer);
+    }
+    oct_json_end_array(writer);
+}
+
+/* As Qdrant shows it, and in `other` two parts more. */
+static void write_memory(oct_json_writer *writer, const oct_memory_report *report)
+{
+    oct_json_begin_object(writer);
+    write_usage(writer, "total", &report->total);
+    member(writer, "vectors");
+    write_vector_memory(writer, report, false);
+    member(writer, "sparse_vectors");
+    write_vector_memory(writer, report, true);
+    write_usage(writer, "payload", &report->payload);
+    member(writer, "payload_index");
+    oct_json_begin_array(writer);
+    for (uint32_t f = 0; f < report->field_count; f++) {
+        oct_json_begin_object(writer);
+        member(writer, "name");
+        oct_json_write_str(writer, report->fields[f].key);
+        write_usage(writer, "usage", &report->fields[f].usage);
+        oct_json_end_object(writer);
+    }
+    oct_json_end_array(writer);
+    member(writer, "other");
+    oct_json_begin_object(writer);
+    write_usage(writer, "id_tracker", &report->ids);
+    write_usage(writer, "memory_segments", &report->memory_segments);
+    write_usage(writer, "log", &report->log);
+    oct_json_end_object(writer);
+    oct_json_end_object(writer);
+}
+
 /* ---- results and envelopes ----------------------------------------------------------- */
 
 void oct_encode_result(oct_json_writer *writer, const oct_request *request,
@@ -253,6 +317,9 @@ void oct_encode_result(oct_json_writer *writer, const oct_request *request,
         break;
     case OCT_OP_collections_get:
         write_info(writer, &response->info);
+        break;
+    case OCT_OP_collections_memory:
+        write_memory(writer, &response->memory);
         break;
     case OCT_OP_collections_exists:
         write_exists(writer, response->flag);

@@ -29,6 +29,8 @@ static oct_status exec_pinned(oct_arena *arena, const oct_request *request, oct_
     case OCT_OP_collections_update:
         response->flag = true;
         return oct_collection_update(collection, arena, &request->config, error);
+    case OCT_OP_collections_memory:
+        return oct_collection_memory(collection, arena, &response->memory, error);
     case OCT_OP_index_create:
     case OCT_OP_index_delete:
     case OCT_OP_points_upsert:

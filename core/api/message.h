@@ -81,6 +81,7 @@ typedef struct oct_response {
             uint32_t name_count;
         };
         oct_collection_info info;
+        oct_memory_report memory;
         oct_write_result write;
         oct_found found;
         const oct_found *founds; /* [request->query_count] */

@@ -46,6 +46,10 @@ OCT_MUST_CHECK oct_status oct_collection_update(oct_collection *collection, oct_
                                                 const oct_collection_config *update,
                                                 oct_error *error);
 
+/* What its parts take. */
+OCT_MUST_CHECK oct_status oct_collection_memory(oct_collection *collection, oct_arena *arena,
+                                                oct_memory_report *out, oct_error *error);
+
 /* Do one write; durable on return (see oct_wal_sync). */
 OCT_MUST_CHECK oct_status oct_collection_write(oct_collection *collection, oct_arena *arena,
                                                const oct_write *write, oct_write_result *out,

@@ -500,20 +500,19 @@ done:
     return status;
 }
 
-uint64_t oct_container_section_held(const oct_container *container, uint32_t i, uint64_t *mapped)
+oct_section_held oct_container_section_held(const oct_container *container, uint32_t i)
 {
     const loadable *section = &container->sections[i];
-    *mapped = 0;
-    if (section->memory) return section->memory_bytes;
-    if (!section->at || section->entry.bytes == 0) return 0;
+    oct_section_held held = { .memory_bytes = section->memory_bytes };
     uint64_t from = section->entry.offset, end = from + section->entry.bytes;
-    for (uint64_t at = from; at < end;) {
+    held.viewed = section->at && !section->memory;
+    for (uint64_t at = from; held.viewed && at < end;) {
         size_t block = (size_t)(at / OCT_CONTAINER_BLOCK_BYTES);
         uint64_t until = MIN(end, block_end(container, block));
-        if (is_verified(container, block)) *mapped += until - at;
+        if (is_verified(container, block)) held.touched_bytes += until - at;
         at = until;
     }
-    return 0;
+    return held;
 }
 
 oct_status oct_container_verify(oct_container *container, oct_error *error)

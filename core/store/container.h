@@ -89,9 +89,15 @@ OCT_MUST_CHECK oct_status oct_container_place(oct_container *container, uint32_t
 OCT_MUST_CHECK oct_status oct_container_read(const oct_section_place *place, uint64_t at,
                                              void *target, size_t bytes, oct_error *error);
 
-/* Memory that section i was read into, or 0; *mapped: bytes of it that were looked at through a
- * view, by whole blocks. Any thread, once nothing is loaded any more. */
-uint64_t oct_container_section_held(const oct_container *container, uint32_t i, uint64_t *mapped);
+/* How a section is held. */
+typedef struct oct_section_held {
+    uint64_t memory_bytes;  /* of memory it was read into */
+    bool viewed;            /* it is used where the vfs shows it */
+    uint64_t touched_bytes; /* then: bytes looked at, by whole blocks */
+} oct_section_held;
+
+/* Of section i. Any thread, once nothing is loaded any more. */
+oct_section_held oct_container_section_held(const oct_container *container, uint32_t i);
 
 /* Verify every block. */
 OCT_MUST_CHECK oct_status oct_container_verify(oct_container *container, oct_error *error);

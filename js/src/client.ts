@@ -86,6 +86,11 @@ export class OctantClient {
     return this.#result('GET', collectionPath(collection_name));
   }
 
+  /** What the collection holds, by part. Not in the official client. */
+  getCollectionMemory(collection_name: string): Promise<T.CollectionMemory> {
+    return this.#result('GET', `${collectionPath(collection_name)}/memory`);
+  }
+
   collectionExists(collection_name: string): Promise<{ exists: boolean }> {
     return this.#result('GET', `${collectionPath(collection_name)}/exists`);
   }

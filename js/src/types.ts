@@ -208,6 +208,22 @@ export interface CollectionInfo {
   [other: string]: unknown;
 }
 
+export interface MemoryUsage {
+  disk_bytes: number;
+  ram_bytes: number;
+  cached_bytes: number;
+  expected_cache_bytes: number;
+}
+
+export interface CollectionMemory {
+  total: MemoryUsage;
+  vectors: { name: string; storage: MemoryUsage; index: MemoryUsage; quantized?: MemoryUsage }[];
+  sparse_vectors: { name: string; storage: MemoryUsage; index: MemoryUsage }[];
+  payload: MemoryUsage;
+  payload_index: { name: string; usage: MemoryUsage }[];
+  other: { id_tracker: MemoryUsage; memory_segments: MemoryUsage; log: MemoryUsage };
+}
+
 export interface VersionInfo {
   title: string;
   version: string;

@@ -51,6 +51,9 @@ for (const [name, storage] of Object.entries(STORAGES)) {
     const points = makePoints(500);
     assert.equal((await client.upsert('c', { points })).status, 'completed');
     assert.equal((await client.getCollection('c')).points_count, 500);
+    const memory = await client.getCollectionMemory('c');
+    assert.deepEqual(memory.vectors.map((part) => part.name), ['']);
+    assert.ok(memory.total.ram_bytes > 500 * SIZE * 4 && memory.other.log.disk_bytes > 0);
     const [{ vector }] = points;
     assert.deepEqual(ids((await client.query('c', { query: vector, limit: 7 })).points),
       bruteForce(points, vector, 7));

@@ -454,12 +454,13 @@ TEST(pieces_are_read_and_verified)
         oct_vfs vfs = vfs_for(&world, round % 2 == 0);
         oct_container *container;
         bool wrong = false;
-        uint64_t mapped;
         CHECK(file_restore(world.vfs, FILE_NAME, whole));
         CHECK(oct_container_open(world.alloc, &vfs, FILE_NAME, &container, NULL) == OCT_OK);
         CHECK(read_pieces(container, &wrong) == OCT_OK && !wrong);
-        for (uint32_t i = 0; i < SECTIONS_MAX; i++) /* nothing is held */
-            CHECK(oct_container_section_held(container, i, &mapped) == 0 && mapped == 0);
+        for (uint32_t i = 0; i < SECTIONS_MAX; i++) {
+            oct_section_held held = oct_container_section_held(container, i);
+            CHECK(held.memory_bytes == 0 && !held.viewed && held.touched_bytes == 0);
+        }
         oct_section_place place;
         CHECK(oct_container_place(container, 77, 0, &place, NULL) == OCT_NOT_FOUND);
         oct_container_close(container);

@@ -193,4 +193,37 @@ typedef struct oct_collection_info {
     uint32_t field_count;
 } oct_collection_info;
 
+/* What a part of a collection takes. */
+typedef struct oct_memory_usage {
+    uint64_t disk_bytes;
+    uint64_t ram_bytes;    /* memory of its own */
+    uint64_t cached_bytes; /* of files viewed, by 64 KiB: looked at since opening */
+    uint64_t
+        expected_cache_bytes; /* of files viewed: all that is best kept in the system's cache */
+} oct_memory_usage;
+
+typedef struct oct_vector_memory {
+    oct_str name;
+    bool sparse, has_quantized;
+    oct_memory_usage storage, index, quantized;
+} oct_vector_memory;
+
+typedef struct oct_field_memory {
+    oct_str key;
+    oct_memory_usage usage;
+} oct_field_memory;
+
+/* A collection by part; `total` is the sum of the others. */
+typedef struct oct_memory_report {
+    oct_memory_usage total;
+    const oct_vector_memory *vectors; /* [vector_count], the sparse ones last */
+    uint32_t vector_count;
+    oct_memory_usage payload;
+    const oct_field_memory *fields; /* [field_count] payload indexes */
+    uint32_t field_count;
+    oct_memory_usage ids;             /* with versions and what else belongs to no other part */
+    oct_memory_usage memory_segments; /* points that are not in a file yet, vectors and all */
+    oct_memory_usage log;
+} oct_memory_report;
+
 #endif
