@@ -32,6 +32,7 @@ const oct_config_setting oct_hnsw_settings[OCT_HNSW_SETTINGS] = {
     { "memory", NULL, HNSW(memory), OCT_PLACEMENT_COLD, OCT_PLACEMENT_PINNED, OCT_UNSET,
       OCT_SETTING_PLACEMENT, false },
     { "payload_m", NULL, HNSW(payload_m), 0, M_MAX, OCT_UNSET, OCT_SETTING_NUMBER, false },
+    { "inline_storage", NULL, HNSW(inline_storage), 0, 1, OCT_UNSET, OCT_SETTING_BOOLEAN, false },
 };
 
 #define OPTIMIZER(member) offsetof(oct_optimizers_config, member)

@@ -62,8 +62,9 @@ bool oct_config_builds_alike(const oct_collection_config *a, const oct_collectio
 uint32_t oct_config_find_vector(const oct_collection_config *config, oct_str name);
 
 /* The graph settings of vector `index`: its own, then the collection's, then the defaults. Every
- * member is set (payload_m is m when it was not given). m is 0, no graph, for multivectors, which
- * are compared one by one, and for sparse vectors, which have an index of their own. */
+ * member is set but memory and inline_storage (payload_m is m when it was not given). m is 0, no
+ * graph, for multivectors, which are compared one by one, and for sparse vectors, which have an
+ * index of their own. */
 oct_hnsw_config oct_config_hnsw(const oct_collection_config *config, uint32_t index);
 
 /* Are graphs built of vector `index`: of all its points, or within payload blocks? */

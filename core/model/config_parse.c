@@ -6,8 +6,7 @@
  * Messages name the JSON path of the first mistake: wrong types and words as a format error
  * (400), values out of range as a validation error (422, where Qdrant spells a vector's name in a
  * map as `?`). Settings that would change what a search finds and that Octant does not have are
- * refused, never ignored. `inline_storage` is ignored like unknown members: it changes no answer.
- */
+ * refused, never ignored. */
 #include <math.h>
 #include <string.h>
 

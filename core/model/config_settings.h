@@ -19,7 +19,7 @@ typedef struct oct_config_setting {
     bool null_when_unset; /* GET shows null; otherwise it is left out */
 } oct_config_setting;
 
-enum { OCT_HNSW_SETTINGS = 7, OCT_OPTIMIZER_SETTINGS = 7, OCT_COLLECTION_SETTINGS = 9 };
+enum { OCT_HNSW_SETTINGS = 8, OCT_OPTIMIZER_SETTINGS = 7, OCT_COLLECTION_SETTINGS = 9 };
 
 /* Members of oct_hnsw_config / oct_optimizers_config (all but deleted_threshold). */
 extern const oct_config_setting oct_hnsw_settings[OCT_HNSW_SETTINGS];

@@ -141,7 +141,7 @@ oct_status oct_build_step_graph(oct_build *build, uint32_t v, uint64_t budget_ns
     oct_status status = OCT_OK;
     const oct_host *host = build->request.host;
     const oct_hnsw_sink sink = { oct_build_append, build->writer };
-    bool bare = oct_config_quantization(build->request.config, v), made = build->graph != NULL;
+    bool bare = !oct_graph_keeps_codes(build->request.config, v), made = build->graph != NULL;
     uint64_t begin = host->monotonic_ns(host->self);
     *done = false;
     if (!made) TRY(make_graph(build, v, budget_ns, &made, error));

@@ -42,10 +42,16 @@ oct_hnsw_params oct_graph_params(const oct_collection_config *config, uint32_t v
                               .mark = mark_of(config, v) };
 }
 
+bool oct_graph_keeps_codes(const oct_collection_config *config, uint32_t v)
+{
+    return !oct_config_quantization(config, v) && oct_config_hnsw(config, v).inline_storage != 0;
+}
+
 bool oct_graph_is_stale(const oct_collection_config *config, uint32_t v, const oct_hnsw *graph)
 {
     if (!oct_config_has_graph(config, v)) return true;
     oct_hnsw_params has = oct_hnsw_graph_params(graph), asked = oct_graph_params(config, v);
+    if (has.codes && oct_config_hnsw(config, v).inline_storage == 0) return true;
     return has.m != asked.m || has.ef_construct != asked.ef_construct || has.mark != asked.mark;
 }
 

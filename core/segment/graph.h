@@ -18,4 +18,8 @@ bool oct_graph_is_stale(const oct_collection_config *config, uint32_t v, const o
 /* `host`, with as many threads for a build over vector v as its max_indexing_threads allows. */
 oct_host oct_graph_host(const oct_host *host, const oct_collection_config *config, uint32_t v);
 
+/* Is a graph of vector v stored with codes of its own? Not beside quantized codes, nor with
+ * inline_storage false: then it is walked on the rows, which takes less memory and more time. */
+bool oct_graph_keeps_codes(const oct_collection_config *config, uint32_t v);
+
 #endif

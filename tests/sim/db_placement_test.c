@@ -98,6 +98,9 @@ static void create(uint32_t i)
     put("\"c\":{\"size\":12,\"distance\":\"Euclid\"%s,\"quantization_config\":{\"binary\":{"
         "\"encoding\":\"two_bits\"%s}}},",
         rows_place(i), codes_place(i));
+    put("\"d\":{\"size\":12,\"distance\":\"Manhattan\",\"hnsw_config\":{\"inline_storage\":false}%"
+        "s},",
+        rows_place(i));
     put("\"h\":{\"size\":12,\"distance\":\"Euclid\",\"datatype\":\"float16\"%s},", rows_place(i));
     put("\"u\":{\"size\":12,\"distance\":\"Cosine\",\"datatype\":\"uint8\"%s},", rows_place(i));
     put("\"m\":{\"size\":12,\"distance\":\"Dot\",\"multivector_config\":{\"comparator\":"
@@ -148,7 +151,7 @@ static void put_point(uint32_t id)
     put("{\"id\":%" PRIu32 ",\"payload\":{\"k\":%" PRIu32 ",\"t\":\"%.*s\"},\"vector\":{", id,
         test_random_below(9), (int)test_random_below(30), "some words that take up some room");
     const char *sep = "";
-    for (const char *name = "abchu"; *name; name++) {
+    for (const char *name = "abcdhu"; *name; name++) {
         if (test_random_below(12) == 0) continue;
         put("%s\"%c\":", sep, *name);
         put_row();
@@ -209,7 +212,7 @@ static void put_params(void)
 
 static bool query(void)
 {
-    char name = "abchumns"[test_random_below(8)];
+    char name = "abcdhumns"[test_random_below(9)];
     text_bytes = 0;
     put("{\"limit\":%" PRIu32 ",\"using\":\"%c\",\"with_vector\":%s,\"with_payload\":%s,\"query\":",
         1 + test_random_below(15), name, test_random_below(2) ? "true" : "false",

@@ -94,14 +94,16 @@ TEST(given_settings_are_shown)
                 "," SHOWN_OPTIMIZERS "," SHOWN_WAL ",\"quantization_config\":null}");
     check_shown(
         "{\"hnsw_config\":{\"m\":8,\"ef_construct\":4,\"full_scan_threshold\":10,"
-        "\"max_indexing_threads\":3,\"on_disk\":true,\"payload_m\":5,\"memory\":\"cold\"},"
+        "\"max_indexing_threads\":3,\"on_disk\":true,\"payload_m\":5,\"memory\":\"cold\","
+        "\"inline_storage\":false},"
         "\"wal_config\":{\"wal_capacity_mb\":1,\"wal_segments_ahead\":2,\"wal_retain_closed\":3},"
         "\"optimizers_config\":{\"deleted_threshold\":0,\"vacuum_min_vector_number\":100,"
         "\"default_segment_number\":2,\"max_segment_size\":1,\"memmap_threshold\":0,"
         "\"indexing_threshold\":0,\"flush_interval_sec\":9,\"max_optimization_threads\":4}}",
         "{\"params\":{\"vectors\":{}," SHOWN_DEFAULTS
         ",\"hnsw_config\":{\"m\":8,\"ef_construct\":4,\"full_scan_threshold\":10,"
-        "\"max_indexing_threads\":3,\"on_disk\":true,\"memory\":\"cold\",\"payload_m\":5},"
+        "\"max_indexing_threads\":3,\"on_disk\":true,\"memory\":\"cold\",\"payload_m\":5,"
+        "\"inline_storage\":false},"
         "\"optimizer_config\":{\"deleted_threshold\":0.0,\"vacuum_min_vector_number\":100,"
         "\"default_segment_number\":2,\"max_segment_size\":1,\"memmap_threshold\":0,"
         "\"indexing_threshold\":0,\"flush_interval_sec\":9,\"max_optimization_threads\":4,"
@@ -567,12 +569,12 @@ TEST(every_lost_allocation_is_nomem)
 /* payload_m of vector 0, for an index with these parameters. */
 static uint64_t payload_m(uint64_t m, uint64_t own, uint64_t common, const char *params)
 {
-    oct_vector_params vector = {
-        .size = 4, .hnsw = { OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, own }
-    };
+    oct_vector_params vector = { .size = 4,
+                                 .hnsw = { OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET,
+                                           OCT_UNSET, own, OCT_UNSET } };
     oct_collection_config config = { .vectors = &vector, .vector_count = 1 };
-    config.hnsw =
-        (oct_hnsw_config){ m, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, common };
+    config.hnsw = (oct_hnsw_config){ m,         OCT_UNSET, OCT_UNSET, OCT_UNSET,
+                                     OCT_UNSET, OCT_UNSET, common,    OCT_UNSET };
     const oct_field_config field = { .key = OCT_STR("k"), .params = oct_str_of(params) };
     CHECK_OR(0, oct_config_has_graph(&config, 0) ==
                     (m > 0 || (own != OCT_UNSET ? own > 0 : common != OCT_UNSET && common > 0)));

@@ -9,15 +9,16 @@
 
 enum { MANY = 1000000 };
 
-static const oct_vector_params vectors[] = {
-    { .size = 256, .hnsw = { OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET } }
-};
+static const oct_vector_params vectors[] = { { .size = 256,
+                                               .hnsw = { OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET,
+                                                         OCT_UNSET, OCT_UNSET, OCT_UNSET,
+                                                         OCT_UNSET } } };
 
 static oct_collection_config config_with(uint64_t full_scan, uint64_t indexing)
 {
     oct_collection_config config = { .vectors = vectors, .vector_count = 1, .single_vector = true };
-    config.hnsw =
-        (oct_hnsw_config){ OCT_UNSET, 50, full_scan, OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET };
+    config.hnsw = (oct_hnsw_config){ OCT_UNSET, 50,        full_scan, OCT_UNSET,
+                                     OCT_UNSET, OCT_UNSET, OCT_UNSET, OCT_UNSET };
     config.optimizers =
         (oct_optimizers_config){ .deleted_threshold = 0.2, .indexing_threshold = indexing };
     return config;

@@ -141,6 +141,7 @@ typedef struct oct_hnsw_config {   /* each OCT_UNSET when not given */
     uint64_t on_disk;              /* 0, 1 */
     uint64_t memory;               /* oct_placement */
     uint64_t payload_m;
+    uint64_t inline_storage; /* 0, 1: may a graph hold codes of its own? As if 1 when not given */
 } oct_hnsw_config;
 
 typedef enum oct_quantization_kind {
