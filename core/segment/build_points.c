@@ -35,7 +35,7 @@ static oct_status vector_of(oct_build *build, uint32_t point, uint32_t v, oct_na
     const build_item *it = &build->items[point];
     const oct_view_entry *source = &build->sources[it->source];
     if (source->sealed)
-        return oct_sealed_vector_at(source->sealed, it->offset, v, &build->decoded, out, error);
+        return oct_sealed_vector_read(source->sealed, it->offset, v, &build->decoded, out, error);
     const float *at =
         oct_memory_vector(source->memory, oct_memory_slot(source->memory, it->offset), v);
     *out = (oct_named_vector){ .values = NULL };

@@ -333,6 +333,7 @@ static oct_status load_rows(oct_sealed *segment, const oct_collection_config *co
     size_t loaded = 0, row_bytes = oct_flat_row_bytes(&vector->flat);
     uint64_t rows = segment->count, bytes = 0;
     bool cold = oct_config_rows_placement(config, v) == OCT_PLACEMENT_COLD;
+    TRY(oct_container_place(segment->container, OCT_SECTION_VECTORS, v, &vector->place, error));
     if (vector->params.kind == OCT_VECTOR_MULTI) TRY(load_vector_ends(segment, v, &rows, error));
     if (cold) {
         TRY(oct_sealed_leave_rows(segment, v, &bytes, error));
@@ -468,8 +469,9 @@ static oct_status sparse_at(const oct_sealed *segment, uint32_t offset, uint32_t
     return status;
 }
 
-oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset, uint32_t v,
-                                oct_arena *arena, oct_named_vector *out, oct_error *error)
+/* Rows of a viewed file are borrowed, or read like those that stay on disk. */
+static oct_status vector_at(const oct_sealed *segment, uint32_t offset, uint32_t v, bool borrow,
+                            oct_arena *arena, oct_named_vector *out, oct_error *error)
 {
     oct_status status = OCT_OK;
     const oct_sealed_vector *vector = &segment->vectors[v];
@@ -484,7 +486,7 @@ oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset, uint
         out->rows = (uint32_t)rows;
     }
     out->count = (uint32_t)(rows * flat->dim);
-    if (flat->read) return oct_sealed_read_rows(segment, v, row, arena, out, error);
+    if (flat->read || !borrow) return oct_sealed_read_rows(segment, v, row, arena, out, error);
     TRY(oct_flat_touch(flat, row, rows, error));
     if (flat->rows) {
         out->values = flat->rows + row * flat->dim;
@@ -497,6 +499,19 @@ oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset, uint
     out->values = values;
 done:
     return status;
+}
+
+oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset, uint32_t v,
+                                oct_arena *arena, oct_named_vector *out, oct_error *error)
+{
+    return vector_at(segment, offset, v, true, arena, out, error);
+}
+
+oct_status oct_sealed_vector_read(const oct_sealed *segment, uint32_t offset, uint32_t v,
+                                  oct_arena *arena, oct_named_vector *out, oct_error *error)
+{
+    bool borrow = !oct_container_is_viewed(segment->container);
+    return vector_at(segment, offset, v, borrow, arena, out, error);
 }
 
 /* ---- life ---------------------------------------------------------------------------- */

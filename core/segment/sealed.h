@@ -49,7 +49,7 @@ typedef struct oct_sealed_vector {
     const uint64_t *ends;    /* multi: [count] rows; sparse: [count] values */
     const uint32_t *values;  /* sparse: per point its dimensions, then its values (f32) */
     uint32_t filled;         /* sparse: points that have a value */
-    oct_section_place place; /* of rows that stay on disk (flat.read) */
+    oct_section_place place; /* of the rows, which may stay on disk (flat.read); not if sparse */
     uint32_t placed;         /* what the config it was opened with keeps where (sealed.c) */
     oct_sparse sparse;
 } oct_sealed_vector;
@@ -130,6 +130,12 @@ OCT_MUST_CHECK oct_status oct_sealed_payload_bytes(const oct_sealed *segment, ui
 OCT_MUST_CHECK oct_status oct_sealed_vector_at(const oct_sealed *segment, uint32_t offset,
                                                uint32_t v, oct_arena *arena, oct_named_vector *out,
                                                oct_error *error);
+
+/* The same for who goes over all points once: rows are not looked at through a view, whose pages
+ * would count as memory of the process. */
+OCT_MUST_CHECK oct_status oct_sealed_vector_read(const oct_sealed *segment, uint32_t offset,
+                                                 uint32_t v, oct_arena *arena,
+                                                 oct_named_vector *out, oct_error *error);
 
 /* Read all points and compare with what was made of them: quantized codes and the codes of graphs,
  * links within payload blocks, sparse indexes, payload indexes; the graphs are examined too.

@@ -218,7 +218,7 @@ test('every method is one of the official client, with its name', async (t) => {
   t.after(() => client.close());
   // `search` was the official client's until its server deprecated it.
   const own = ['constructor', 'request', 'maintain', 'close', 'search', 'searchVectors',
-    'kernels'];
+    'kernels', 'getCollectionMemory'];
   const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(client));
   for (const method of methods.filter((each) => !own.includes(each))) {
     assert.equal(typeof QdrantClient.prototype[method], 'function', method);
