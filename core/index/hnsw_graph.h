@@ -184,6 +184,12 @@ typedef struct hnsw_target {
     hnsw_reads *reads; /* set when it compares rows that are on disk */
 } hnsw_target;
 
+/* When a walk ends before all its candidates were followed: as soon as `patience` points in turn
+ * bettered none of the `best` first places. Patience UINT32_MAX, as builds have it: never. */
+typedef struct hnsw_pace {
+    uint32_t best, patience;
+} hnsw_pace;
+
 struct oct_hnsw_scratch {
     const oct_alloc *alloc;
     uint8_t *memory; /* one allocation; every array below lies in it */
@@ -192,11 +198,13 @@ struct oct_hnsw_scratch {
     uint64_t *visited;                    /* [words], bit per node; all zero between walks */
     uint32_t *touched; /* [words + 1]: [touched_count] words of visited that aren't zero */
     uint64_t *pool;    /* [ef]: [pool_count] best candidates, best first */
+    uint64_t *fresh;   /* [ef] keys on their way into the pool, best first */
     uint32_t *nodes;   /* [gather] gathered neighbours */
     uint32_t *offsets; /* [gather] of those */
     int32_t *scores;   /* [gather] of those */
     uint8_t *code;     /* [code_bytes] of the target, aligned */
     uint32_t touched_count, pool_count;
+    hnsw_pace pace;
     oct_hnsw_cost cost;
     bool (*cancelled)(void *arg); /* of the running search; NULL while building */
     void *cancelled_arg;
@@ -221,7 +229,7 @@ uint32_t oct_hnsw_descend(const oct_hnsw *graph, hnsw_target target, oct_hnsw_sc
                           uint32_t level);
 
 /* The best `ef` nodes of `level` found from `start`, into scratch->pool; false when cancelled. The
- * scratch is prepared for this ef and a full row of links. */
+ * scratch is prepared for this ef and a full row of links, and says how patient the walk is. */
 bool oct_hnsw_walk(const oct_hnsw *graph, hnsw_target target, oct_hnsw_scratch *scratch,
                    uint32_t level, uint32_t start, uint32_t ef);
 

@@ -49,6 +49,11 @@ enum {
 /* A walk over all points is widened to so many times ef at most. */
 #define SHARE_MIN 0.01
 
+/* Candidates kept by a walk that may end early, and its least patience, as multiples of ef. Chosen
+ * so that an ef finds about as much as a walk to the end of just ef candidates. */
+#define ROOM         1.25
+#define PATIENCE_MIN 0.2
+
 /* One query on its way. */
 typedef struct search {
     const oct_hnsw *graph; /* without its quantized codes when they are to be ignored */
@@ -57,6 +62,7 @@ typedef struct search {
     hnsw_target target;
     uint32_t ef;          /* candidates of a walk that keeps allowed points only */
     uint32_t ef_wide;     /* of one that keeps all; 0: not this way */
+    hnsw_pace pace;       /* of that one */
     uint32_t seeds;       /* where a walk over allowed points starts */
     uint32_t gather_most; /* no more rows are looked at when so much is gathered */
     uint32_t near_enough; /* links within blocks that make looking through points needless */
@@ -259,6 +265,27 @@ static uint32_t keep_allowed(const search *s)
     return kept;
 }
 
+/* Points of a walk's answer that count: those that will be scored again. */
+static double best_wanted(const search *s, uint32_t limit)
+{
+    return oct_hnsw_walks_codes(s->graph) ? rescore_wanted(s, limit) : (double)limit;
+}
+
+/* Set how wide a walk over all points is and when it may end. Among the places that count for an
+ * `ef` without a filter, only a share is held by allowed points. A walk with room for all is to
+ * find all, and a narrow one has nothing to save. */
+static void set_width(search *s, double ef, double share, uint32_t limit)
+{
+    double best = best_wanted(s, limit);
+    double widened = 1 / MAX(MIN(share, 1.0), SHARE_MIN);
+    bool patient = ef > best;
+    s->ef_wide = ef_clamped(s, (patient ? ROOM : 1) * ef * widened);
+    if (!patient || s->ef_wide >= s->graph->header.inserted) return;
+    double patience = MAX((ef - best) / 2, ef * PATIENCE_MIN);
+    s->pace.best = (uint32_t)MIN(best * widened, (double)s->ef_wide);
+    s->pace.patience = (uint32_t)MAX(patience * widened, 1.0);
+}
+
 static oct_status walk(const search *s, oct_error *error)
 {
     bool done = true;
@@ -270,7 +297,9 @@ static oct_status walk(const search *s, oct_error *error)
     }
     uint32_t start = oct_hnsw_descend(s->graph, s->target, s->scratch, 0);
     if (s->ef_wide > 0) {
+        s->scratch->pace = s->pace;
         done = oct_hnsw_walk(s->graph, s->target, s->scratch, 0, start, s->ef_wide);
+        s->scratch->pace.patience = UINT32_MAX;
         enough = !s->query->allowed || keep_allowed(s) >= s->ef / 2;
     }
     if (done && !enough) {
@@ -329,7 +358,8 @@ static oct_status prepare(search *s, uint32_t limit, oct_error *error)
     if (query->way == OCT_HNSW_SCAN)
         ef = quant && !query->rescore ? (double)limit : rescore_wanted(s, limit);
     s->ef = ef_clamped(s, ef);
-    s->ef_wide = wide ? ef_clamped(s, ef / MAX(MIN(share, 1.0), SHARE_MIN)) : 0;
+    s->pace.patience = UINT32_MAX;
+    if (wide) set_width(s, ef, share, limit);
     s->near_enough = MAX(s->graph->block_m * 3 / 4, 1u);
     s->seeds = SEEDS;
     if (s->graph->header.m <= THIN_M)

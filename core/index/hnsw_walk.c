@@ -6,11 +6,17 @@
  * each with a bit that says its links were followed: the next candidate is the first key without
  * it, the worst result is the last key, and the walk ends when the cursor runs off the end. A key
  * is one 64-bit word (score and node), so an insertion is a branch-free bisection and a memmove of
- * a few hundred bytes; measured, that beats heaps up to ef of several hundred.
+ * a few hundred bytes, and those of one step are merged in together; measured, that beats heaps up
+ * to ef of several hundred.
  *
  * What limits a walk is waiting for memory, so the loop first gathers all unvisited neighbours,
  * asks for all their lines at once, and then scores them four at a time. The links of the point
  * that will most likely be next are asked for meanwhile.
+ *
+ * Patience. Most queries have found their best long before the cursor reaches the end, few only
+ * then. So a search, unlike a build, gives the walk a wider array and ends it when the best places
+ * (those that will be scored again) have not changed while some more points were followed: the
+ * distances saved on easy queries are spent on hard ones. Measured in bench/README.md.
  *
  * Scores are int32 throughout: code scores by nature, float similarities through an order-keeping
  * map of their bits. So the walk is the same code for both, and the same on every target. */
@@ -34,6 +40,7 @@ oct_status oct_hnsw_scratch_create(const oct_alloc *alloc, oct_hnsw_scratch **ou
     *out = oct_new_zeroed(alloc, sizeof **out);
     if (!*out) return oct_fail_nomem(error, "a search scratch");
     (*out)->alloc = alloc;
+    (*out)->pace.patience = UINT32_MAX;
     return OCT_OK;
 }
 
@@ -62,6 +69,7 @@ static uint64_t carve(oct_hnsw_scratch *scratch, uint8_t *memory)
         aligned(scratch->words * (uint64_t)sizeof *scratch->visited),
         aligned((scratch->words + UINT64_C(1)) * sizeof *scratch->touched),
         aligned(scratch->ef * (uint64_t)sizeof *scratch->pool),
+        aligned(scratch->ef * (uint64_t)sizeof *scratch->fresh),
         aligned(scratch->gather * (uint64_t)sizeof *scratch->nodes),
         aligned(scratch->gather * (uint64_t)sizeof *scratch->offsets),
         aligned(scratch->gather * (uint64_t)sizeof *scratch->scores),
@@ -77,10 +85,11 @@ static uint64_t carve(oct_hnsw_scratch *scratch, uint8_t *memory)
     scratch->visited = (uint64_t *)(void *)places[0];
     scratch->touched = (uint32_t *)(void *)places[1];
     scratch->pool = (uint64_t *)(void *)places[2];
-    scratch->nodes = (uint32_t *)(void *)places[3];
-    scratch->offsets = (uint32_t *)(void *)places[4];
-    scratch->scores = (int32_t *)(void *)places[5];
-    scratch->code = places[6];
+    scratch->fresh = (uint64_t *)(void *)places[3];
+    scratch->nodes = (uint32_t *)(void *)places[4];
+    scratch->offsets = (uint32_t *)(void *)places[5];
+    scratch->scores = (int32_t *)(void *)places[6];
+    scratch->code = places[7];
     return bytes;
 }
 
@@ -215,6 +224,66 @@ static uint32_t keys_before(const uint64_t *keys, uint32_t count, uint64_t key)
     return (uint32_t)(base - keys) + (*base > key);
 }
 
+/* Ask for the links of a node of level 0. */
+static void prefetch_links(const oct_hnsw *graph, uint32_t node)
+{
+    const uint32_t *row = oct_hnsw_row(graph, node, 0);
+    oct_prefetch(row, MIN(graph->m0 * sizeof *row, (size_t)LINKS_AHEAD_BYTES));
+}
+
+/* Which of `count` scores are not below the pool's worst, into scratch->offsets; how many. Without
+ * a branch, because nothing foretells it. */
+static uint32_t pass(const oct_hnsw_scratch *scratch, uint32_t count, uint32_t ef)
+{
+    uint32_t *places = scratch->offsets;
+    uint32_t passing = 0;
+    int32_t worst = INT32_MIN;
+    if (scratch->pool_count == ef) worst = oct_hnsw_key_score(scratch->pool[ef - 1]);
+    for (uint32_t i = 0; i < count; i++) {
+        places[passing] = i;
+        passing += scratch->scores[i] >= worst;
+    }
+    return passing;
+}
+
+/* Put a key among the `fresh` ones, best first, when the pool may take it; how many there are. */
+static uint32_t choose(oct_hnsw_scratch *scratch, uint32_t fresh, uint64_t key, uint32_t ef)
+{
+    uint64_t *keys = scratch->fresh;
+    if (scratch->pool_count == ef && key < scratch->pool[ef - 1]) return fresh;
+    if (fresh == ef && key < keys[ef - 1]) return fresh;
+    uint32_t place = fresh < ef ? fresh++ : ef - 1;
+    for (; place > 0 && keys[place - 1] < key; place--)
+        keys[place] = keys[place - 1];
+    keys[place] = key;
+    return fresh;
+}
+
+/* Merge the fresh keys into the pool, from its end, so that each key of it moves once at most, and
+ * keep the best `ef`. The place of the best fresh key. */
+static uint32_t merge(oct_hnsw_scratch *scratch, uint32_t fresh, uint32_t ef)
+{
+    uint64_t *pool = scratch->pool;
+    const uint64_t *keys = scratch->fresh;
+    uint32_t size = scratch->pool_count;
+    while (size + fresh > ef) { /* the worst of both */
+        if (size == 0 || (fresh > 0 && keys[fresh - 1] < pool[size - 1]))
+            fresh--;
+        else
+            size--;
+    }
+    if (fresh == 0) return UINT32_MAX;
+    scratch->pool_count = size + fresh;
+    uint32_t place = size;
+    for (; fresh > 0; fresh--) {
+        uint32_t end = place;
+        place = keys_before(pool, end, keys[fresh - 1]);
+        memmove(pool + place + fresh, pool + place, (end - place) * sizeof *pool);
+        pool[place + fresh - 1] = keys[fresh - 1];
+    }
+    return place;
+}
+
 uint32_t oct_hnsw_admit(const oct_hnsw *graph, hnsw_target target, oct_hnsw_scratch *scratch,
                         uint32_t level, uint32_t count, uint32_t ef)
 {
@@ -227,20 +296,15 @@ uint32_t oct_hnsw_admit(const oct_hnsw *graph, hnsw_target target, oct_hnsw_scra
     oct_hnsw_score(graph, target, offsets, count, scratch->scores);
     scratch->cost.walked += count;
 
-    uint64_t *pool = scratch->pool;
-    uint32_t size = scratch->pool_count;
-    uint32_t first = UINT32_MAX;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t key = oct_hnsw_key(scratch->scores[i], scratch->nodes[i]);
-        if (size == ef && key < pool[size - 1]) continue;
-        uint32_t place = keys_before(pool, size, key);
-        if (size < ef) size++;
-        memmove(pool + place + 1, pool + place, (size - 1 - place) * sizeof *pool);
-        pool[place] = key;
-        first = MIN(first, place);
+    uint32_t passing = pass(scratch, count, ef);
+    uint32_t fresh = 0;
+    for (uint32_t k = 0; k < passing; k++) {
+        uint32_t i = scratch->offsets[k];
+        fresh = choose(scratch, fresh, oct_hnsw_key(scratch->scores[i], scratch->nodes[i]), ef);
     }
-    scratch->pool_count = size;
-    return MIN(first, size);
+    uint32_t first = merge(scratch, fresh, ef);
+    if (level == 0 && fresh > 0) prefetch_links(graph, oct_hnsw_key_node(scratch->fresh[0]));
+    return MIN(first, scratch->pool_count);
 }
 
 /* Gather the neighbours of `node` not met before. */
@@ -257,21 +321,30 @@ static uint32_t gather(const oct_hnsw *graph, oct_hnsw_scratch *scratch, uint32_
     return count;
 }
 
-bool oct_hnsw_walk(const oct_hnsw *graph, hnsw_target target, oct_hnsw_scratch *scratch,
-                   uint32_t level, uint32_t start, uint32_t ef)
+/* Start with a node and, on level 0, the entry: from there every point can be reached, so that a
+ * walk with room for all finds all. */
+static void begin(const oct_hnsw *graph, hnsw_target target, oct_hnsw_scratch *scratch,
+                  uint32_t level, uint32_t start, uint32_t ef)
 {
-    ASSERT_HOT(scratch->ef >= ef);
-    uint64_t *pool = scratch->pool;
-    uint32_t cursor = 0;
-    bool stopped = false;
-    /* From the entry every point can be reached on level 0: a walk with room for all finds all. */
     uint32_t starts = oct_hnsw_visit(scratch, start);
     scratch->pool_count = 0;
     scratch->nodes[0] = start;
     scratch->nodes[1] = graph->header.entry;
     if (level == 0) starts += oct_hnsw_visit(scratch, graph->header.entry);
     (void)oct_hnsw_admit(graph, target, scratch, level, starts, ef); /* the cursor is at 0 */
-    while (cursor < scratch->pool_count && !stopped) {
+}
+
+bool oct_hnsw_walk(const oct_hnsw *graph, hnsw_target target, oct_hnsw_scratch *scratch,
+                   uint32_t level, uint32_t start, uint32_t ef)
+{
+    ASSERT_HOT(scratch->ef >= ef);
+    const hnsw_pace pace = scratch->pace;
+    uint64_t *pool = scratch->pool;
+    uint32_t cursor = 0;
+    uint32_t calm = 0; /* points followed since one bettered the best */
+    bool stopped = false;
+    begin(graph, target, scratch, level, start, ef);
+    while (cursor < scratch->pool_count && calm < pace.patience && !stopped) {
         if (pool[cursor] & 1) {
             cursor++;
             continue;
@@ -280,13 +353,12 @@ bool oct_hnsw_walk(const oct_hnsw *graph, hnsw_target target, oct_hnsw_scratch *
         uint32_t count = gather(graph, scratch, oct_hnsw_key_node(pool[cursor]), level);
         if (level == 0) {
             oct_hnsw_prefetch(graph, scratch->nodes, count);
-            if (cursor + 1 < scratch->pool_count) {
-                const uint32_t *next = oct_hnsw_row(graph, oct_hnsw_key_node(pool[cursor + 1]), 0);
-                oct_prefetch(next, MIN(graph->m0 * sizeof *next, (size_t)LINKS_AHEAD_BYTES));
-            }
+            if (cursor + 1 < scratch->pool_count)
+                prefetch_links(graph, oct_hnsw_key_node(pool[cursor + 1]));
         }
         uint32_t changed = oct_hnsw_admit(graph, target, scratch, level, count, ef);
         cursor = MIN(changed, cursor + 1);
+        calm = changed < pace.best ? 0 : calm + 1;
         scratch->cost.expanded += level == 0;
         stopped = oct_hnsw_cancelled(scratch);
     }
