@@ -127,14 +127,24 @@ static void offer(oct_topk *best, float score, uint32_t offset)
     oct_topk_push(best, hit);
 }
 
-static void score_four(const scan *s, const uint32_t offsets[4])
+bool oct_flat_scores_fours(const oct_flat *flat)
+{
+    return flat->rows && !has_lengths(flat);
+}
+
+void oct_flat_score_four(const oct_flat *flat, const float *query, const uint32_t offsets[4],
+                         float scores[4])
 {
     const float *rows[4];
-    float scores[4];
     for (int i = 0; i < 4; i++)
-        rows[i] = oct_flat_row(s->flat, offsets[i]);
-    oct_metric_similarity_x4(s->flat->kernels, s->flat->metric, s->query, rows, s->flat->dim,
-                             scores);
+        rows[i] = oct_flat_row(flat, offsets[i]);
+    oct_metric_similarity_x4(flat->kernels, flat->metric, query, rows, flat->dim, scores);
+}
+
+static void score_four(const scan *s, const uint32_t offsets[4])
+{
+    float scores[4];
+    oct_flat_score_four(s->flat, s->query, offsets, scores);
     for (int i = 0; i < 4; i++)
         offer(s->best, scores[i], offsets[i]);
 }
@@ -176,7 +186,7 @@ static bool are_neighbours(const uint32_t offsets[4])
 /* Score at most BLOCK_POINTS present, allowed points. */
 static oct_status score_block(scan *s, const uint32_t *offsets, uint32_t count, oct_error *error)
 {
-    bool fours = s->flat->rows && !has_lengths(s->flat);
+    bool fours = oct_flat_scores_fours(s->flat);
     uint32_t i = 0;
     if (s->flat->read) return score_read(s, offsets, count, error);
     for (; fours && i + 4 <= count; i += 4) {

@@ -94,6 +94,12 @@ float oct_flat_score(const oct_flat *flat, const float *query, size_t row);
 /* The same for a row as it is stored, wherever it lies (aligned as its numbers are). */
 float oct_flat_score_stored(const oct_flat *flat, const float *query, const uint8_t *row);
 
+/* The same of four points, for scattered rows: bit for bit what four calls give, and faster. Only
+ * where the second function says that the rows can be scored so. */
+void oct_flat_score_four(const oct_flat *flat, const float *query, const uint32_t offsets[4],
+                         float scores[4]);
+bool oct_flat_scores_fours(const oct_flat *flat);
+
 /* The same for any row of numbers that `flat` could hold. */
 float oct_flat_similarity(const oct_flat *flat, const float *query, const float *row);
 

@@ -176,6 +176,20 @@ static void score_read(const oct_hnsw *graph, hnsw_target target, const uint32_t
     }
 }
 
+static void score_rows(const oct_flat *flat, const float *vector, const uint32_t *offsets,
+                       uint32_t count, int32_t *scores)
+{
+    uint32_t i = 0;
+    for (; oct_flat_scores_fours(flat) && i + 4 <= count; i += 4) {
+        float four[4];
+        oct_flat_score_four(flat, vector, offsets + i, four);
+        for (uint32_t j = 0; j < 4; j++)
+            scores[i + j] = oct_hnsw_score_pack(four[j]);
+    }
+    for (; i < count; i++)
+        scores[i] = oct_hnsw_score_pack(oct_flat_score(flat, vector, offsets[i]));
+}
+
 void oct_hnsw_score(const oct_hnsw *graph, hnsw_target target, const uint32_t *offsets,
                     uint32_t count, int32_t *scores)
 {
@@ -191,8 +205,7 @@ void oct_hnsw_score(const oct_hnsw *graph, hnsw_target target, const uint32_t *o
         score_read(graph, target, offsets, count, scores);
         return;
     }
-    for (uint32_t i = 0; i < count; i++)
-        scores[i] = oct_hnsw_score_pack(oct_flat_score(&graph->flat, target.vector, offsets[i]));
+    score_rows(&graph->flat, target.vector, offsets, count, scores);
 }
 
 /* ---- the walk --------------------------------------------------------------------------- */
