@@ -265,18 +265,13 @@ static uint32_t keep_allowed(const search *s)
     return kept;
 }
 
-/* Points of a walk's answer that count: those that will be scored again. */
-static double best_wanted(const search *s, uint32_t limit)
-{
-    return oct_hnsw_walks_codes(s->graph) ? rescore_wanted(s, limit) : (double)limit;
-}
-
-/* Set how wide a walk over all points is and when it may end. Among the places that count for an
- * `ef` without a filter, only a share is held by allowed points. A walk with room for all is to
- * find all, and a narrow one has nothing to save. */
+/* Set how wide a walk over all points is and when it may end. What counts is the places that would
+ * be scored again, also where scores are exact already: those of the answer alone settle too early.
+ * Among those of an `ef` without a filter, only a share is held by allowed points. A walk with room
+ * for all is to find all, and a narrow one has nothing to save. */
 static void set_width(search *s, double ef, double share, uint32_t limit)
 {
-    double best = best_wanted(s, limit);
+    double best = rescore_wanted(s, limit);
     double widened = 1 / MAX(MIN(share, 1.0), SHARE_MIN);
     bool patient = ef > best;
     s->ef_wide = ef_clamped(s, (patient ? ROOM : 1) * ef * widened);
