@@ -7,11 +7,12 @@
 LIBOCTANT is liboctant.so (the target octant-shared), called through ctypes. Needs numpy and
 qdrant-edge-py. The vectors are made here, seeded, in the likeness of learned ones: about 120 of
 30,000 dimensions a text and 30 a query, frequencies as 1/rank, positive weights. Both sides seal
-and index everything before they are asked, one query a call from a loop in Python, on one thread,
-with (id, score) of ten points as Python objects at the end; times are CPU time in turns, medians of
-ROUNDS. Filling is not compared: we are filled through JSON. Both sides' answers are checked
-against the scores of all points, by numpy: a point that is not there must not be better than the
-last one that is, by more than the rounding of sums. The last line is JSON.
+and index before they are asked; a multiple of 10,000 POINTS is sealed whole here, of others the
+rest stays in memory and is compared point by point. One query a call from a loop in Python, on one
+thread, with (id, score) of ten points as Python objects at the end; times are CPU time in turns,
+medians of ROUNDS. Filling is not compared: we are filled through JSON. Both sides' answers are
+checked against the scores of all points, by numpy: a point that is not there must not be better
+than the last one that is, by more than the rounding of sums. The last line is JSON.
 """
 import json
 import os

@@ -34,7 +34,13 @@
 #include "base/bits.h"
 #include "index/sparse_format.h"
 
-enum { GROUP_POINTS = 64 }; /* compared at once */
+enum {
+    GROUP_POINTS = 64,       /* compared at once */
+    LIKELY_AT_ONCE = 256,    /* dimensions of a point; their places are bytes */
+    LOW_PER_DIMENSION = 128, /* of a query: few others share its low bits */
+    LOW_MIN = 4096,          /* what is likely, and where, fits the first-level cache together */
+    LOW_MAX = 16384
+};
 
 /* ---- dot products ----------------------------------------------------------------------- */
 
@@ -53,39 +59,108 @@ oct_status oct_sparse_probe_create(oct_arena *arena, const uint32_t *indices, co
 {
     oct_status status = OCT_OK;
     uint32_t *slots = NULL;
-    uint32_t bits = 4;
+    uint8_t *low = NULL;
+    uint32_t *last = NULL;
+    uint32_t bits = 4, low_count = LOW_MIN;
     ASSERT(count <= OCT_VECTOR_VALUES_MAX);
     while ((UINT32_C(1) << bits) < 4 * count)
         bits++;
-    *out = (oct_sparse_probe){ indices, weights, count, 32 - bits, NULL };
+    while (low_count < LOW_MAX && low_count < LOW_PER_DIMENSION * (uint64_t)count)
+        low_count *= 2;
+    *out = (oct_sparse_probe){
+        .indices = indices, .weights = weights, .count = count, .shift = 32 - bits
+    };
     TRY(oct_arena_array(arena, (size_t)1 << bits, sizeof *slots, &slots, error));
+    TRY(oct_arena_array(arena, low_count, sizeof *low, &low, error));
+    TRY(oct_arena_array(arena, low_count, sizeof *last, &last, error));
     out->slots = slots;
+    out->low = low;
+    out->last = last;
+    out->low_mask = low_count - 1;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = slot_of(out, indices[i]);
         while (slots[at])
             at = (at + 1) & slot_mask(out);
         slots[at] = i + 1;
+        low[indices[i] & out->low_mask] = 1;
+        last[indices[i] & out->low_mask] = i;
     }
 done:
     return status;
 }
 
-uint32_t oct_sparse_probe_find(const oct_sparse_probe *probe, uint32_t dimension)
+/* The place in the query of a dimension with the low bits of one of its own, or UINT32_MAX. */
+static uint32_t look_up(const oct_sparse_probe *probe, uint32_t dimension)
 {
+    uint32_t last = probe->last[dimension & probe->low_mask];
+    if (probe->indices[last] == dimension) return last;
     uint32_t at = slot_of(probe, dimension);
     for (; probe->slots[at]; at = (at + 1) & slot_mask(probe))
         if (probe->indices[probe->slots[at] - 1] == dimension) return probe->slots[at] - 1;
     return UINT32_MAX;
 }
 
+/* The places in indices[0, count) of those that may be the query's, ascending; how many. Most are
+ * not, and which are can't be guessed: so each place is written, and stays if it is one. Four at a
+ * time, as each group waits for the number found before it. */
+static uint32_t find_likely(const oct_sparse_probe *probe, const uint32_t *indices, uint32_t count,
+                            uint8_t *places)
+{
+    const uint8_t *low = probe->low;
+    uint32_t mask = probe->low_mask, found = 0, i = 0;
+    for (; i + 4 <= count; i += 4) {
+        uint32_t one = low[indices[i] & mask];
+        uint32_t two = one + low[indices[i + 1] & mask];
+        uint32_t three = two + low[indices[i + 2] & mask];
+        uint8_t *at = places + found;
+        at[0] = (uint8_t)i;
+        at[one] = (uint8_t)(i + 1);
+        at[two] = (uint8_t)(i + 2);
+        at[three] = (uint8_t)(i + 3);
+        found += three + low[indices[i + 3] & mask];
+    }
+    for (; i < count; i++) {
+        places[found] = (uint8_t)i;
+        found += low[indices[i] & mask];
+    }
+    return found;
+}
+
+/* The sum over `count` dimensions and values of a point, on top of `sum`. */
+static float add_products(const oct_sparse_probe *probe, const uint32_t *indices,
+                          const float *values, uint32_t count, float sum)
+{
+    uint8_t places[LIKELY_AT_ONCE];
+    uint32_t likely = find_likely(probe, indices, count, places);
+    for (uint32_t i = 0; i < likely; i++) {
+        uint32_t at = look_up(probe, indices[places[i]]);
+        if (at != UINT32_MAX) sum += probe->weights[at] * values[places[i]];
+    }
+    return sum;
+}
+
 float oct_sparse_probe_dot(const oct_sparse_probe *probe, const oct_named_vector *vector)
 {
     float sum = 0;
-    for (uint32_t i = 0; i < vector->count; i++) {
-        uint32_t at = oct_sparse_probe_find(probe, vector->indices[i]);
-        if (at != UINT32_MAX) sum += probe->weights[at] * vector->values[i];
-    }
+    for (uint32_t first = 0; first < vector->count; first += LIKELY_AT_ONCE)
+        sum = add_products(probe, vector->indices + first, vector->values + first,
+                           MIN(vector->count - first, LIKELY_AT_ONCE), sum);
     return sum;
+}
+
+void oct_sparse_probe_tally(const oct_sparse_probe *probe, const oct_named_vector *vector,
+                            uint64_t *counts)
+{
+    for (uint32_t first = 0; first < vector->count; first += LIKELY_AT_ONCE) {
+        uint8_t places[LIKELY_AT_ONCE];
+        const uint32_t *indices = vector->indices + first;
+        uint32_t likely =
+            find_likely(probe, indices, MIN(vector->count - first, LIKELY_AT_ONCE), places);
+        for (uint32_t i = 0; i < likely; i++) {
+            uint32_t at = look_up(probe, indices[places[i]]);
+            if (at != UINT32_MAX) counts[at]++;
+        }
+    }
 }
 
 /* ---- opening ---------------------------------------------------------------------------- */

@@ -16,14 +16,18 @@
 
 /* ---- dot products ----------------------------------------------------------------------- */
 
-/* A query, hashed so that a point's dimensions are looked up one by one: cheaper than a merge of
- * the two, as most dimensions of a point are not the query's. */
+/* A query, prepared so that a point's dimensions are looked up one by one: cheaper than a merge of
+ * the two, as most dimensions of a point are not the query's. A table by the low bits of dimensions
+ * tells most of these apart without a hash or a branch. */
 typedef struct oct_sparse_probe {
     const uint32_t *indices; /* [count] dimensions of the query, strictly ascending; borrowed */
     const float *weights;    /* [count] finite */
     uint32_t count;
     uint32_t shift;        /* of a hash, to a slot */
     const uint32_t *slots; /* [2^(32 - shift)]: place in indices plus 1, or 0 */
+    uint32_t low_mask;
+    const uint8_t *low;   /* [low_mask + 1]: 1 where a dimension of the query has these low bits */
+    const uint32_t *last; /* [low_mask + 1]: the place of the last that has them */
 } oct_sparse_probe;
 
 /* NOMEM, LIMIT of the arena. */
@@ -31,12 +35,13 @@ OCT_MUST_CHECK oct_status oct_sparse_probe_create(oct_arena *arena, const uint32
                                                   const float *weights, uint32_t count,
                                                   oct_sparse_probe *out, oct_error *error);
 
-/* The place of a dimension in the query, or UINT32_MAX. */
-uint32_t oct_sparse_probe_find(const oct_sparse_probe *probe, uint32_t dimension);
-
 /* The similarity to a point's vector; may be infinite, or NaN when infinities of both signs meet,
  * which is no answer either. */
 float oct_sparse_probe_dot(const oct_sparse_probe *probe, const oct_named_vector *vector);
+
+/* Add 1 to counts[place] for each dimension of the query, at `place`, that the vector has. */
+void oct_sparse_probe_tally(const oct_sparse_probe *probe, const oct_named_vector *vector,
+                            uint64_t *counts);
 
 /* ---- the index -------------------------------------------------------------------------- */
 

@@ -38,10 +38,7 @@ static void count_memory(const oct_search_job *job, const oct_view_entry *entry,
         if (!at) continue;
         const oct_named_vector vector = oct_layout_vector(oct_search_params(job), at);
         out->points += vector.count > 0;
-        for (uint32_t d = 0; d < vector.count; d++) {
-            uint32_t place = oct_sparse_probe_find(&job->probe, vector.indices[d]);
-            if (place != UINT32_MAX) out->dimensions[place]++;
-        }
+        oct_sparse_probe_tally(&job->probe, &vector, out->dimensions);
     }
 }
 

@@ -222,6 +222,89 @@ TEST(dimensions_are_counted)
     oct_sparse_close(&test_alloc, &sparse);
 }
 
+/* ---- dot products ------------------------------------------------------------------------- */
+
+enum { LONG_MAX_VALUES = 2000 };
+
+typedef struct long_vector {
+    uint32_t count;
+    uint32_t indices[LONG_MAX_VALUES];
+    float values[LONG_MAX_VALUES];
+} long_vector;
+
+/* `count` dimensions, multiples of `stride`, at most `gap` of them apart. */
+static void long_random_vector(uint32_t count, uint32_t stride, uint32_t gap, long_vector *out)
+{
+    uint32_t number = test_random_below(gap);
+    out->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        out->indices[i] = number * stride;
+        out->values[i] = 10.0f * test_random_float();
+        number += 1 + test_random_below(gap);
+    }
+}
+
+/* By a merge; also which dimensions of the query the point has. */
+static float merged_dot(const long_vector *query, const long_vector *point, uint64_t *counts)
+{
+    float sum = 0;
+    for (uint32_t i = 0, j = 0; i < query->count && j < point->count;) {
+        uint32_t of_query = query->indices[i], of_point = point->indices[j];
+        if (of_query == of_point) {
+            sum += query->values[i] * point->values[j];
+            counts[i]++;
+        }
+        i += of_query <= of_point;
+        j += of_point <= of_query;
+    }
+    return sum;
+}
+
+static bool dots_are_right(const long_vector *query, uint32_t stride, uint32_t gap)
+{
+    static long_vector point;
+    static uint64_t wanted[LONG_MAX_VALUES], counts[LONG_MAX_VALUES];
+    oct_arena arena;
+    oct_sparse_probe probe;
+    memset(wanted, 0, sizeof wanted);
+    memset(counts, 0, sizeof counts);
+    oct_arena_init(&arena, heap_start(), 0);
+    CHECK_OR(false, oct_sparse_probe_create(&arena, query->indices, query->values, query->count,
+                                            &probe, &error) == OCT_OK);
+    for (uint32_t round = 0; round < 50; round++) {
+        long_random_vector(test_random_below(round % 2 ? 20 : LONG_MAX_VALUES + 1), stride, gap,
+                           &point);
+        const oct_named_vector vector = { .values = point.values,
+                                          .count = point.count,
+                                          .kind = OCT_VECTOR_SPARSE,
+                                          .indices = point.indices };
+        float found = oct_sparse_probe_dot(&probe, &vector);
+        float merged = merged_dot(query, &point, wanted);
+        oct_sparse_probe_tally(&probe, &vector, counts);
+        CHECK_OR(false, memcmp(&found, &merged, sizeof found) == 0);
+    }
+    oct_arena_reset(&arena);
+    CHECK_OR(false, heap_is_empty());
+    CHECK_OR(false, memcmp(counts, wanted, sizeof counts) == 0);
+    return true;
+}
+
+/* Vectors longer than what is looked at at once, long queries and empty ones, and dimensions that
+ * differ in their high bits alone. */
+TEST(dots_have_the_bits_of_a_merge)
+{
+    static const uint32_t strides[] = { 1, 97, 1024, 4096, 65536, 1048576 };
+    static long_vector query;
+    for (size_t s = 0; s < ARRAY_COUNT(strides); s++) {
+        for (uint32_t round = 0; round < 30; round++) {
+            uint32_t gap = 1 + test_random_below(strides[s] < 65536 ? 20 : 2);
+            uint32_t count = test_random_below(round % 2 ? 40 : LONG_MAX_VALUES + 1);
+            long_random_vector(count, strides[s], gap, &query);
+            CHECK(dots_are_right(&query, strides[s], gap));
+        }
+    }
+}
+
 /* Infinite sums and sums of opposite infinities. */
 TEST(sums_may_overflow)
 {
@@ -290,5 +373,6 @@ TEST(every_allocation_may_fail)
     CHECK(k > 8);
 }
 
-TEST_MAIN(searches_find_what_every_point_tells, dimensions_are_counted, sums_may_overflow,
-          damaged_bytes_are_refused_or_harmless, every_allocation_may_fail)
+TEST_MAIN(searches_find_what_every_point_tells, dimensions_are_counted,
+          dots_have_the_bits_of_a_merge, sums_may_overflow, damaged_bytes_are_refused_or_harmless,
+          every_allocation_may_fail)
