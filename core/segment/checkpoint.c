@@ -2,7 +2,7 @@
  *
  * checkpoint.c - the bytes of a half-done build.
  *
- * A build is deterministic, and all of it but the graphs is quick. So nothing is kept of the file
+ * A build is deterministic, and most of it but the graphs is quick. So nothing is kept of the file
  * that is being written: a build that goes on begins that file again, and only where it comes to a
  * graph does it take what was done of it (index/hnsw_checkpoint.c). The finished file has the same
  * bytes as that of a build that was never interrupted.
@@ -20,7 +20,10 @@
  * build starts over. What a valid checkpoint leaves out is built again, too.
  *
  * Rejected: going on with the unfinished file (the writer's own state would have to be kept, and
- * all that saves is copying), quantized codes (quicker to make again than a graph's tenth). */
+ * all that saves is copying). Not kept: quantized codes, which stand in front of their graph and
+ * are made again each time. Of 20,000 x 384 the graph takes 1.0 s (bench/hnsw.c), scalar and
+ * binary codes 0.02 to 0.09 s, turbo ones 0.2 to 0.3 s (bench/quant.c); product codes take 0.9 to
+ * 3.6 s, so for them a build that goes on saves the lesser part. */
 #include "segment/checkpoint.h"
 
 #include <string.h>
