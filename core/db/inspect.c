@@ -225,6 +225,7 @@ static file_kind kind_by_name(const char *name)
         if (strcmp(name, slots[i]) == 0) return FILE_MANIFEST;
     if (is_numbered(name, "log-")) return FILE_LOG;
     if (is_numbered(name, "s-")) return FILE_SEGMENT;
+    if (strcmp(name, "checkpoint-0") == 0 || strcmp(name, "checkpoint-1") == 0) return FILE_SEGMENT;
     bool filler = strcmp(name, "owner") == 0 || strcmp(name, "reserve") == 0;
     return filler ? FILE_FILLER : FILE_UNKNOWN;
 }

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "db/inspect.h"
+#include "index/hnsw_links.h"
 #include "model/config.h"
 #include "segment/checkpoint.h"
 #include "segment/sealed.h"
@@ -146,6 +147,12 @@ static void write_sections(segment_report *report)
 
 /* ---- vectors and graphs -------------------------------------------------------------- */
 
+typedef struct graph_report {
+    oct_hnsw_params params;
+    oct_hnsw_report found;
+    uint32_t block_links;
+} graph_report;
+
 /* The points that have vector v: a bitmap, or NULL when all have it. */
 static oct_status load_present(segment_report *report, uint32_t v, oct_flat *flat, uint32_t *points,
                                oct_error *error)
@@ -168,11 +175,25 @@ static oct_status load_present(segment_report *report, uint32_t v, oct_flat *fla
     return OCT_OK;
 }
 
-/* Opening checks all but what only a walk shows. */
-static oct_status check_graph(segment_report *report, uint32_t v, const oct_flat *flat,
-                              oct_hnsw_params *params, oct_hnsw_report *found, oct_error *error)
+/* Give the graph its links within blocks, when they are there and whole. */
+static oct_status open_links(segment_report *report, uint32_t v, oct_hnsw *graph, oct_error *error)
 {
     oct_status status = OCT_OK;
+    const void *at = NULL;
+    size_t bytes = 0;
+    if (!is_whole(report, OCT_SECTION_LINKS, v)) return OCT_OK;
+    TRY(oct_container_load(report->container, OCT_SECTION_LINKS, v, &at, &bytes, error));
+    TRY(oct_hnsw_links_open(graph, at, bytes, error));
+done:
+    return status;
+}
+
+/* Opening checks all but what only a walk shows. */
+static oct_status check_graph(segment_report *report, uint32_t v, const oct_flat *flat,
+                              graph_report *out, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_hnsw_report *found = &out->found;
     const oct_alloc *alloc = report->now->host->alloc;
     const void *at = NULL;
     size_t bytes = 0;
@@ -180,7 +201,9 @@ static oct_status check_graph(segment_report *report, uint32_t v, const oct_flat
     TRY(oct_container_load(report->container, OCT_SECTION_GRAPH, v, &at, &bytes, error));
     TRY(oct_hnsw_open(alloc, flat, at, bytes, &graph, error));
     TRY(oct_hnsw_check(alloc, graph, found, error));
-    *params = oct_hnsw_graph_params(graph);
+    out->params = oct_hnsw_graph_params(graph);
+    TRY(open_links(report, v, graph, error));
+    out->block_links = oct_hnsw_links_count(graph);
     if (found->unreachable || found->repeated_links)
         TRY(oct_fail(error, OCT_CORRUPT,
                      "%s: graph of vector %" PRIu32 ": %" PRIu32 " unreachable points, %" PRIu32
@@ -197,12 +220,11 @@ static oct_status write_graph(segment_report *report, uint32_t v, const oct_flat
 {
     oct_inspection *now = report->now;
     oct_error problem = { .status = OCT_OK };
-    oct_hnsw_params params = { 0 };
-    oct_hnsw_report found = { 0 };
+    graph_report graph = { .block_links = 0 };
     oct_status status = OCT_OK;
     bool readable = is_whole(report, OCT_SECTION_GRAPH, v);
     if (readable) {
-        status = check_graph(report, v, flat, &params, &found, &problem);
+        status = check_graph(report, v, flat, &graph, &problem);
         readable = status == OCT_OK;
         status = oct_inspect_judge(now, status, &problem, error);
     }
@@ -212,13 +234,14 @@ static oct_status write_graph(segment_report *report, uint32_t v, const oct_flat
         return status;
     }
     oct_json_begin_object(&now->out);
-    oct_inspect_uint(now, "m", params.m);
-    oct_inspect_uint(now, "ef_construct", params.ef_construct);
-    oct_inspect_uint(now, "levels", found.levels);
-    oct_inspect_uint(now, "points", found.points);
-    oct_inspect_uint(now, "links_of_level_0", found.links);
+    oct_inspect_uint(now, "m", graph.params.m);
+    oct_inspect_uint(now, "ef_construct", graph.params.ef_construct);
+    oct_inspect_uint(now, "levels", graph.found.levels);
+    oct_inspect_uint(now, "points", graph.found.points);
+    oct_inspect_uint(now, "links_of_level_0", graph.found.links);
+    oct_inspect_uint(now, "block_links", graph.block_links);
     oct_inspect_key(now, "codes");
-    oct_json_write_bool(&now->out, params.codes);
+    oct_json_write_bool(&now->out, graph.params.codes);
     oct_json_end_object(&now->out);
     return status;
 }
@@ -474,6 +497,24 @@ done:
 
 /* ---- checkpoints --------------------------------------------------------------------- */
 
+/* A source of which some points stay behind has a set of the others. */
+static oct_status check_saved(segment_report *report, uint32_t s, uint32_t points, oct_error *error)
+{
+    const void *at = NULL;
+    size_t bytes = 0;
+    if (!oct_container_has(report->container, OCT_SECTION_SAVED, s))
+        return oct_fail(error, OCT_CORRUPT, "%s: the points of source %" PRIu32 " are missing",
+                        report->now->path, s);
+    if (!is_whole(report, OCT_SECTION_SAVED, s)) return OCT_OK; /* said already */
+    oct_status status =
+        oct_container_load(report->container, OCT_SECTION_SAVED, s, &at, &bytes, error);
+    if (status == OCT_OK && bytes != oct_bits_words(points) * sizeof(uint64_t))
+        status =
+            oct_fail(error, OCT_CORRUPT, "%s: the points of source %" PRIu32 " have a wrong size",
+                     report->now->path, s);
+    return status;
+}
+
 static oct_status write_sources(segment_report *report, oct_reader *in, oct_error *error)
 {
     oct_status status = OCT_OK;
@@ -490,6 +531,7 @@ static oct_status write_sources(segment_report *report, oct_reader *in, oct_erro
         TRY(oct_read_u64(in, &file, "a source", error));
         TRY(oct_read_u32(in, &points, "a source", error));
         TRY(oct_read_u8(in, &some, "a source", error));
+        if (some) TRY(check_saved(report, s, points, error));
         oct_inspect_name(name, "s-", file);
         oct_json_begin_object(&now->out);
         oct_inspect_word(now, "file", name);
@@ -515,6 +557,10 @@ static oct_status write_subject(segment_report *report, oct_error *error)
     TRY(oct_container_load(report->container, OCT_SECTION_SUBJECT, 0, &at, &bytes, error));
     oct_reader in = { at, bytes };
     TRY(oct_read_u32(&in, &version, "the version", error));
+    if (version != 0)
+        TRY(oct_fail(error, OCT_UNSUPPORTED,
+                     "%s: checkpoint version %" PRIu32 ", this program reads 0", report->now->path,
+                     version));
     TRY(oct_read_u64(&in, &serial, "the serial", error));
     oct_inspect_uint(report->now, "serial", serial);
     TRY(oct_read_str(&in, &text, "the config", error));
