@@ -102,24 +102,44 @@ static oct_status begin_merge(oct_collection *collection, const oct_view *view,
     return begin_build(collection, view, request, task, error);
 }
 
-/* Begin the merge that a checkpoint is of, or the one that is due, if any. */
+/* Begin the merge that a checkpoint is of, unless there is none, or its sets of points contradict
+ * its sources: then it is removed. */
+static oct_status begin_saved_merge(oct_collection *collection, const oct_view *view,
+                                    oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_host *host = collection->host;
+    oct_merge_choice chosen = { .count = 0 };
+    oct_checkpoint *checkpoint = NULL;
+    oct_error cause = { .message = "" };
+    TRY(oct_checkpoints_choose(collection, view, &checkpoint, error));
+    if (!checkpoint) return OCT_OK;
+    chosen.count = checkpoint->source_count;
+    bool fits = oct_checkpoint_fits(checkpoint, view, chosen.entries);
+    ASSERT(fits);
+    UNUSED(fits);
+    status = begin_merge(collection, view, &chosen, checkpoint, &cause);
+    if (status == OCT_CORRUPT) {
+        if (host->log) host->log(host->self, OCT_LOG_WARN, cause.message);
+        oct_task_end(&collection->merge);
+        (void)oct_checkpoints_drop(collection);
+        return OCT_OK;
+    }
+    if (status != OCT_OK && error) *error = cause;
+done:
+    return status;
+}
+
+/* Begin the merge that goes on from a checkpoint, or the one that is due, if any. */
 static oct_status begin_some_merge(oct_collection *collection, const oct_view *view, bool pressed,
                                    oct_error *error)
 {
     oct_status status = OCT_OK;
-    oct_merge_choice chosen = { .count = 0 };
-    oct_checkpoint *checkpoint = NULL;
     if (pressed) (void)oct_checkpoints_drop(collection);
-    TRY(oct_checkpoints_choose(collection, view, &checkpoint, error));
-    if (checkpoint) {
-        chosen.count = checkpoint->source_count;
-        bool fits = oct_checkpoint_fits(checkpoint, view, chosen.entries);
-        ASSERT(fits);
-        UNUSED(fits);
-    } else {
-        chosen = oct_choose_merge(view, pressed);
-    }
-    if (chosen.count > 0) TRY(begin_merge(collection, view, &chosen, checkpoint, error));
+    TRY(begin_saved_merge(collection, view, error));
+    if (collection->merge.build) return OCT_OK;
+    const oct_merge_choice chosen = oct_choose_merge(view, pressed);
+    if (chosen.count > 0) TRY(begin_merge(collection, view, &chosen, NULL, error));
 done:
     return status;
 }

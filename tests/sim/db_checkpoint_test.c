@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "db/collection.h"
+#include "fuzz/store_fuzz.h"
 #include "sim/model.h"
 #include "unit/base_heap.h"
 #include "unit/test.h"
@@ -18,6 +19,7 @@
 #include "vfs/vfs_fault.h"
 
 enum { SEGMENT = 150, POINTS = 3 * SEGMENT, DIM = 8, FILE_MAX = 4 << 20, SAVES_MAX = 512 };
+enum { AGAIN = 4 }; /* points of the first segment that are newer in the third */
 
 static sim_world world;
 static oct_collection *collection;
@@ -91,7 +93,8 @@ static oct_status put_points(uint32_t first, uint32_t count)
     return call("PUT", "/collections/c/points?wait=true", body);
 }
 
-/* Three sealed segments, deaths in the first two, nothing merged. */
+/* Three sealed segments, deaths in the first two, points of the first that are newer in the third,
+ * nothing merged. */
 static void fill(const oct_vfs *vfs, uint32_t checkpoint_ms)
 {
     open_world(vfs, checkpoint_ms);
@@ -107,7 +110,8 @@ static void fill(const oct_vfs *vfs, uint32_t checkpoint_ms)
     CHECK(put_points(SEGMENT, SEGMENT) == OCT_OK);
     CHECK(call("POST", "/collections/c/points/delete?wait=true",
                "{\"points\":[3,7,20,21,22,160,170,180]}") == OCT_OK);
-    CHECK(put_points(2 * SEGMENT, SEGMENT) == OCT_OK);
+    CHECK(put_points(2 * SEGMENT, SEGMENT - AGAIN) == OCT_OK);
+    CHECK(put_points(30, AGAIN) == OCT_OK);
     close_world();
     open_world(vfs, checkpoint_ms);
 }
@@ -332,6 +336,52 @@ TEST(after_damage_the_build_starts_over_with_a_line_in_the_log)
     }
 }
 
+/* Let the checkpoint say that all points of its sources go into the merge, the old ones, too. All
+ * checksums are right. */
+static void contradict(const oct_vfs *vfs, const char *path)
+{
+    static uint8_t bytes[FILE_MAX];
+    size_t size = (size_t)size_of(vfs, path);
+    oct_container_trailer trailer;
+    oct_section_entry entry;
+    oct_file *file;
+    uint32_t sets = 0;
+    CHECK(size > sizeof trailer && size <= FILE_MAX);
+    CHECK(vfs->open(vfs->self, path, OCT_OPEN_WRITE, &file, NULL) == OCT_OK);
+    CHECK(vfs->read(vfs->self, file, 0, bytes, size, NULL) == OCT_OK);
+    memcpy(&trailer, bytes + size - sizeof trailer, sizeof trailer);
+    for (uint32_t i = 0; i < trailer.section_count; i++) {
+        memcpy(&entry, bytes + trailer.footer_offset + i * sizeof entry, sizeof entry);
+        if (entry.kind != OCT_SECTION_SAVED) continue;
+        memset(bytes + entry.offset, 0xff, SEGMENT / 8);
+        bytes[entry.offset + SEGMENT / 8] |= (uint8_t)((1 << SEGMENT % 8) - 1);
+        sets++;
+    }
+    CHECK(sets == 1);
+    fuzz_repair_container(bytes, size, false);
+    CHECK(vfs->write(vfs->self, file, 0, bytes, size, NULL) == OCT_OK);
+    vfs->close(vfs->self, file);
+}
+
+TEST(a_checkpoint_whose_sources_contradict_each_other_is_ignored)
+{
+    static outcome after;
+    char path[128];
+    run_whole();
+    oct_vfs *vfs = half_done(path, sizeof path);
+    CHECK(vfs != NULL);
+    close_world();
+    contradict(vfs, path);
+    resumed = ignored = 0;
+    open_world(vfs, 1);
+    settle(&after, NULL);
+    CHECK(ignored == 1 && resumed == 0);
+    CHECK_EQ_U64(after.distances, whole.distances);
+    CHECK(same_bytes(vfs));
+    close_world();
+    oct_vfs_memory_destroy(vfs);
+}
+
 /* ---- other times --------------------------------------------------------------------- */
 
 TEST(points_that_came_and_went_do_not_matter_another_schema_does)
@@ -453,5 +503,6 @@ TEST(a_checkpoint_that_fails_is_none)
 TEST_MAIN(a_killed_merge_goes_on_and_ends_in_the_same_bytes,
           any_changed_byte_makes_a_checkpoint_nothing,
           after_damage_the_build_starts_over_with_a_line_in_the_log,
+          a_checkpoint_whose_sources_contradict_each_other_is_ignored,
           points_that_came_and_went_do_not_matter_another_schema_does,
           a_checkpoint_takes_no_space_that_a_merge_needs, a_checkpoint_that_fails_is_none)
