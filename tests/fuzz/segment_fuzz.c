@@ -2,44 +2,25 @@
  *
  * segment_fuzz.c - libFuzzer target: a damaged sealed segment is opened, then searched.
  *
- * Once, a small database with graphs, links within blocks, payload indexes, quantized, sparse and
- * multivectors is made through the API. The input is edits to its segment file: one byte of flags,
- * then records of u16 place, u8 value, u8 how (set, xor, add, cut the file there; two bits more of
- * the place). Flag 1 makes the checksums right afterwards, so that the damage reaches the loaders
- * of ids, payloads, indexes, graphs and codes. Then the database is opened read-only and asked
- * everything that reads the segment.
- * Checked beyond memory safety: every call is answered, and what was opened is closed again
- * without a leak. */
-#include "store_fuzz.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "sim/model.h"
+ * Once, two small databases with graphs, links within blocks, payload indexes, quantized, sparse
+ * and multivectors and compact datatypes are made through the API: one with all in memory, and one
+ * that keeps rows, graphs (without codes), codes and payloads cold, so that searches read rows one
+ * by one. The input is edits to the segment file: one byte of flags, then edits
+ * (database_fuzz.h). Flag 1 makes the checksums right afterwards, so that the damage reaches the
+ * loaders of ids, payloads, indexes, graphs and codes. Flag 2 takes the cold database, flag 4
+ * files that can't be mapped. Then the database is opened read-only and asked everything that
+ * reads the segment.
+ * Checked beyond memory safety: every call is answered, what was opened is closed again without a
+ * leak, and a segment without edits is sound and answers. */
+#include "database_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes);
 
-enum { POINTS = 400, EDIT_BYTES = 4, FILES_MAX = 16 };
+enum { POINTS = 400, FLAG_REPAIR = 1, FLAG_COLD = 2, FLAG_UNMAPPED = 4 };
 
-typedef struct fuzz_copy {
-    char path[OCT_PATH_BYTES_MAX + 1];
-    uint8_t *content;
-    size_t bytes;
-} fuzz_copy;
+#define OK "\"status\":\"ok\""
 
-static fuzz_copy files[FILES_MAX];
-static size_t file_count;
-
-static void ask(oct_db *db, const char *verb, const char *path, const char *body)
-{
-    oct_reply reply;
-    oct_call_request request = { .verb = verb,
-                                 .path = { path, strlen(path) },
-                                 .body = { body, strlen(body) } };
-    oct_call(db, &request, &reply);
-    ASSERT(reply.body);
-    oct_reply_free(db, &reply);
-}
+static fuzz_files places[2]; /* in memory, cold */
 
 static void upsert(oct_db *db, uint32_t i)
 {
@@ -47,61 +28,76 @@ static void upsert(oct_db *db, uint32_t i)
     snprintf(body, sizeof body,
              "{\"points\":[{\"id\":%u,\"vector\":{"
              "\"a\":[%u,%u,3,1,%u,0,0,1,%u,2,0,0,1,0,0,%u],\"c\":[%u,1,%u],\"d\":[%u,2,1]%s,"
-             "\"e\":[%u,1,2,3,4,5,6,%u],\"m\":[[%u,1]%s],\"s\":{\"indices\":[%u,%u],\"values\":[1,-"
+             "\"e\":[%u,1,2,3,4,5,6,%u],\"t\":[%u,1,2,3,%u],"
+             "\"n\":[[%u,2]%s],\"o\":[[1,%u]%s],\"m\":[[%u,1]%s],\"s\":{\"indices\":[%u,%u],"
+             "\"values\":[1,-"
              "2.5]}},\"payload\":"
              "{\"n\":%u,\"k\":\"w%u\",\"f\":%u.5,\"b\":%s}}]}",
              i, i % 17, i % 5, i % 13, i % 7, i % 2, i % 13, i % 23, i % 7,
-             i % 3 ? ",\"b\":[1,2]" : "", i % 19, i % 3, i % 4, i % 2 ? ",[2,3]" : "", i % 6,
-             10 + i % 13, i % 9, i % 7, i % 11, i % 2 ? "true" : "false");
-    ask(db, "PUT", "/collections/c/points", body);
+             i % 3 ? ",\"b\":[1,2]" : "", i % 19, i % 3, i % 13, i % 5, i % 8,
+             i % 3 ? ",[1,1]" : "", i % 9, i % 4 ? "" : ",[4,5],[6,7]", i % 4,
+             i % 2 ? ",[2,3]" : "", i % 6, 10 + i % 13, i % 9, i % 7, i % 11,
+             i % 2 ? "true" : "false");
+    ASSERT(fuzz_ask(db, "PUT", "/collections/c/points", body, OK));
 }
 
-static void keep_file(void *arg, const char *name)
+static char *append(char *at, const char *text)
 {
-    ASSERT(file_count < FILES_MAX);
-    snprintf(files[file_count++].path, sizeof files[0].path, "%s%s", (const char *)arg, name);
+    size_t bytes = strlen(text);
+    memcpy(at, text, bytes + 1);
+    return at + bytes;
 }
 
-static void read_file(const oct_vfs *vfs, fuzz_copy *copy)
+/* The request with its marks replaced: ^ by the place of rows and graphs, ~ of codes. */
+static void create(oct_db *db, bool cold)
 {
-    oct_file *file;
-    uint64_t bytes = 0;
-    ASSERT(vfs->open(vfs->self, copy->path, OCT_OPEN_READ, &file, NULL) == OCT_OK);
-    ASSERT(vfs->size(vfs->self, file, &bytes, NULL) == OCT_OK);
-    copy->bytes = (size_t)bytes;
-    copy->content = malloc(copy->bytes + 1);
-    ASSERT(copy->content);
-    if (bytes) ASSERT(vfs->read(vfs->self, file, 0, copy->content, copy->bytes, NULL) == OCT_OK);
-    vfs->close(vfs->self, file);
+    static char body[8192];
+    static const char text[] =
+        "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Cosine\"^},"
+        "\"b\":{\"size\":2,\"distance\":\"Manhattan\",\"datatype\":\"float16\"^,"
+        "\"quantization_config\":"
+        "{\"binary\":{\"encoding\":\"two_bits\",\"query_encoding\":\"scalar4bits\"~}}},"
+        "\"d\":{\"size\":3,\"distance\":\"Manhattan\"^,\"quantization_config\":"
+        "{\"turbo\":{\"bits\":\"bits1_5\"~}}},"
+        "\"c\":{\"size\":3,\"distance\":\"Euclid\"^,"
+        "\"quantization_config\":{\"scalar\":{\"type\":\"int8\",\"quantile\":0.9~}}},"
+        "\"e\":{\"size\":8,\"distance\":\"Dot\"^,"
+        "\"quantization_config\":{\"product\":{\"compression\":\"x8\"~}}},"
+        "\"t\":{\"size\":5,\"distance\":\"Dot\",\"datatype\":\"turbo4\"^},"
+        "\"m\":{\"size\":2,\"distance\":\"Dot\"^,"
+        "\"quantization_config\":{\"scalar\":{\"type\":\"int8\"~}},"
+        "\"multivector_config\":{\"comparator\":\"max_sim\"}},"
+        "\"n\":{\"size\":2,\"distance\":\"Cosine\",\"datatype\":\"turbo4\"^,"
+        "\"quantization_config\":{\"turbo\":{\"bits\":\"bits2\"~}},"
+        "\"multivector_config\":{\"comparator\":\"max_sim\"}},"
+        "\"o\":{\"size\":2,\"distance\":\"Euclid\",\"datatype\":\"uint8\"^,"
+        "\"quantization_config\":{\"product\":{\"compression\":\"x4\"~}},"
+        "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
+        "\"sparse_vectors\":{\"s\":{\"modifier\":\"idf\",\"index\":{\"datatype\":\"float32\"^}}},"
+        "\"hnsw_config\":{\"m\":4,\"payload_m\":3,\"full_scan_threshold\":10*},"
+        "\"optimizers_config\":{\"indexing_threshold\":1}$}";
+    char *at = body;
+    for (const char *from = text; *from; from++) {
+        const char *place = *from == '^' || *from == '~' ? ",\"memory\":\"cold\"" : NULL;
+        if (*from == '*') place = ",\"memory\":\"cold\",\"inline_storage\":false";
+        if (*from == '$') place = ",\"payload\":{\"memory\":\"cold\"}";
+        if (!place) *at++ = *from;
+        if (place && cold) at = append(at, place);
+    }
+    *at = '\0';
+    ASSERT(fuzz_ask(db, "PUT", "/collections/c", body, OK));
 }
 
-/* Make the database all inputs start from and keep its files. */
-static void make_files(void)
+/* Make the database that inputs start from and keep its files. */
+static void make_files(bool cold)
 {
-    static char directory[] = "c0000000000000001/";
     oct_vfs *vfs = NULL;
     sim_world world;
     ASSERT(oct_vfs_memory_create(&test_alloc, &vfs, NULL) == OCT_OK);
     sim_init(&world, &test_alloc, vfs);
     world.options.appendable_points_max = POINTS;
     ASSERT(sim_open(&world, NULL) == OCT_OK);
-    ask(world.db, "PUT", "/collections/c",
-        "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Cosine\"},"
-        "\"b\":{\"size\":2,\"distance\":\"Manhattan\",\"datatype\":\"float16\","
-        "\"quantization_config\":"
-        "{\"binary\":{\"encoding\":\"two_bits\",\"query_encoding\":\"scalar4bits\"}}},"
-        "\"d\":{\"size\":3,\"distance\":\"Manhattan\",\"quantization_config\":"
-        "{\"turbo\":{\"bits\":\"bits1_5\"}}},"
-        "\"c\":{\"size\":3,\"distance\":\"Euclid\","
-        "\"quantization_config\":{\"scalar\":{\"type\":\"int8\",\"quantile\":0.9}}},"
-        "\"e\":{\"size\":8,\"distance\":\"Dot\","
-        "\"quantization_config\":{\"product\":{\"compression\":\"x8\"}}},"
-        "\"m\":{\"size\":2,\"distance\":\"Dot\","
-        "\"quantization_config\":{\"scalar\":{\"type\":\"int8\"}},"
-        "\"multivector_config\":{\"comparator\":\"max_sim\"}}},"
-        "\"sparse_vectors\":{\"s\":{\"modifier\":\"idf\"}},\"hnsw_config\":{\"m\":4,"
-        "\"payload_m\":3,\"full_scan_threshold\":10},"
-        "\"optimizers_config\":{\"indexing_threshold\":1}}");
+    create(world.db, cold);
     static const char *const indexes[][2] = {
         { "n", "integer" }, { "k", "keyword" }, { "f", "float" }, { "b", "bool" }
     };
@@ -109,44 +105,18 @@ static void make_files(void)
         char body[128];
         snprintf(body, sizeof body, "{\"field_name\":\"%s\",\"field_schema\":\"%s\"}",
                  indexes[i][0], indexes[i][1]);
-        ask(world.db, "PUT", "/collections/c/index", body);
+        ASSERT(fuzz_ask(world.db, "PUT", "/collections/c/index", body, OK));
     }
     for (uint32_t i = 0; i < POINTS; i++)
         upsert(world.db, i);
     ASSERT(sim_settle(&world, 1000, NULL) == OCT_OK);
     sim_close(&world);
-    ASSERT(vfs->list(vfs->self, "c0000000000000001", keep_file, directory, NULL) == OCT_OK);
-    keep_file((void *)(uintptr_t)"", "registry.0");
-    keep_file((void *)(uintptr_t)"", "registry.1");
-    for (size_t i = 0; i < file_count; i++)
-        read_file(vfs, &files[i]);
+    fuzz_keep_files(&places[cold], vfs);
     oct_vfs_memory_destroy(vfs);
 }
 
-static size_t edit(uint8_t *content, size_t bytes, const uint8_t *input, size_t input_bytes)
-{
-    for (; input_bytes >= EDIT_BYTES && bytes; input += EDIT_BYTES, input_bytes -= EDIT_BYTES) {
-        size_t at = (size_t)input[0] | (size_t)input[1] << 8 | (size_t)(input[3] / 64) << 16;
-        at %= bytes;
-        switch (input[3] % 64) {
-        case 0:
-            bytes = at;
-            break;
-        case 1:
-            content[at] = (uint8_t)(content[at] + input[2]);
-            break;
-        case 2:
-            content[at] = input[2];
-            break;
-        default:
-            content[at] ^= input[2];
-            break;
-        }
-    }
-    return bytes;
-}
-
-static void ask_all(oct_db *db)
+/* All of them succeed where nothing was edited. */
+static void ask_all(oct_db *db, bool whole)
 {
     static const char *const queries[] = {
         "{\"query\":11,\"using\":\"a\",\"limit\":20,\"with_payload\":true,"
@@ -168,6 +138,13 @@ static void ask_all(oct_db *db)
         "{\"query\":[[1,2],[3,-1]],\"using\":\"m\",\"limit\":9}",
         "{\"query\":[[1,2],[3,-1]],\"using\":\"m\",\"limit\":9,\"params\":{\"quantization\":"
         "{\"rescore\":true}}}",
+        "{\"query\":[1,2,3,4,5],\"using\":\"t\",\"limit\":9}",
+        "{\"query\":8,\"using\":\"t\",\"limit\":9,\"params\":{\"exact\":true}}",
+        "{\"query\":[[1,2],[3,-1]],\"using\":\"n\",\"limit\":9}",
+        "{\"query\":9,\"using\":\"n\",\"limit\":9,\"params\":{\"quantization\":"
+        "{\"rescore\":false}}}",
+        "{\"query\":[[1,2],[3,1]],\"using\":\"o\",\"limit\":9,\"params\":{\"quantization\":"
+        "{\"rescore\":true,\"oversampling\":2}}}",
         "{\"query\":[[1,2]],\"using\":\"m\",\"limit\":9,\"params\":{\"exact\":true}}",
         "{\"query\":7,\"using\":\"a\",\"filter\":{\"must\":{\"key\":\"n\",\"range\":{\"gt\":3}}}}",
         "{\"query\":12,\"using\":\"a\",\"limit\":3,\"params\":{\"hnsw_ef\":4},"
@@ -177,12 +154,14 @@ static void ask_all(oct_db *db)
         "{\"key\":\"f\",\"range\":{\"lt\":2}},{\"key\":\"b\",\"match\":{\"value\":true}}]}}",
         "{\"filter\":{\"must_not\":{\"is_empty\":{\"key\":\"k\"}}},\"limit\":500}",
     };
+    const char *wanted = whole ? OK : NULL;
     for (size_t i = 0; i < ARRAY_COUNT(queries); i++)
-        ask(db, "POST", "/collections/c/points/query", queries[i]);
-    ask(db, "POST", "/collections/c/points/scroll", "{\"limit\":500,\"with_vector\":true}");
-    ask(db, "POST", "/collections/c/points/count", "{}");
-    ask(db, "GET", "/collections/c/points/17", "");
-    ask(db, "GET", "/collections/c", "");
+        ASSERT(fuzz_ask(db, "POST", "/collections/c/points/query", queries[i], wanted));
+    ASSERT(fuzz_ask(db, "POST", "/collections/c/points/scroll",
+                    "{\"limit\":500,\"with_vector\":true}", wanted));
+    ASSERT(fuzz_ask(db, "POST", "/collections/c/points/count", "{}", wanted));
+    ASSERT(fuzz_ask(db, "GET", "/collections/c/points/17", "", wanted));
+    ASSERT(fuzz_ask(db, "GET", "/collections/c", "", wanted));
 }
 
 static void ignore_line(void *arg, const char *line)
@@ -193,31 +172,24 @@ static void ignore_line(void *arg, const char *line)
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
 {
-    if (file_count == 0) make_files();
     if (bytes < 1) return 0;
+    bool cold = input[0] & FLAG_COLD;
+    if (places[cold].count == 0) make_files(cold);
     fuzz_world world;
     sim_world sim;
     fuzz_begin(&world, 32 << 20);
-    for (size_t i = 0; i < file_count; i++) {
-        const fuzz_copy *copy = &files[i];
-        if (!strstr(copy->path, "/s-")) {
-            fuzz_file(world.vfs, copy->path, copy->content, copy->bytes);
-            continue;
-        }
-        uint8_t *content = malloc(copy->bytes + 1);
-        ASSERT(content);
-        memcpy(content, copy->content, copy->bytes);
-        size_t left = edit(content, copy->bytes, input + 1, bytes - 1);
-        if (input[0] & 1) fuzz_repair_container(content, left, false);
-        fuzz_file(world.vfs, copy->path, content, left);
-        free(content);
-    }
-    sim_init(&sim, world.alloc, world.vfs);
+    fuzz_lay_files(world.vfs, &places[cold], "/s-", input[0] & FLAG_REPAIR, input + 1, bytes - 1);
+    oct_vfs vfs = *world.vfs;
+    if (input[0] & FLAG_UNMAPPED) vfs.caps &= ~(uint32_t)OCT_CAP_VIEW;
+    sim_init(&sim, world.alloc, &vfs);
     sim.options.read_only = true;
     oct_error error;
-    if (sim_open(&sim, &error) == OCT_OK) {
-        ask_all(sim.db);
-        if (oct_check(sim.db, ignore_line, NULL, &error) != OCT_OK) ASSERT(error.message[0]);
+    bool whole = bytes <= FUZZ_EDIT_BYTES, opened = sim_open(&sim, &error) == OCT_OK;
+    ASSERT(opened || !whole);
+    if (opened) {
+        ask_all(sim.db, whole);
+        oct_status status = oct_check(sim.db, ignore_line, NULL, &error);
+        ASSERT(status == OCT_OK || (error.message[0] && !whole));
         sim_close(&sim);
     }
     fuzz_end(&world);
