@@ -35,8 +35,8 @@ const STEPS = [
   [['kernels', 'graph'], 'wasm', 'cmake --preset wasm -B {}/bench-wasm -DOCT_TESTS=OFF '
     + `-DOCT_BENCH=ON -DCMAKE_EXECUTABLE_SUFFIX_C=.cjs -DCMAKE_EXE_LINKER_FLAGS='${WASM_LINK}' && `
     + 'cmake --build {}/bench-wasm --target bench-kernels bench-hnsw octant-relaxed'],
-  [['size'], 'package', 'npm run --silent build:js && cmake --preset wasm -B {}/wasm && '
-    + 'cmake --build {}/wasm --target octant-wasm'],
+  [['size'], 'package', 'cmake --preset wasm -B {}/wasm && '
+    + 'cmake --build {}/wasm --target octant-wasm && npm run --silent build:js'],
 ];
 
 function build(directory, parts) {

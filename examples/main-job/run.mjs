@@ -20,8 +20,8 @@ const SHOWN = [0, 1, 9];
 const STEPS = [
   ['tools and libraries', 'bash tools/setup.sh core wasm js browser python'],
   ['native program', 'cmake --preset release && cmake --build --preset release --target octant'],
-  ['npm package', 'npm run --silent build:js && cmake --preset wasm && '
-    + 'cmake --build --preset wasm --target octant-wasm'],
+  ['npm package', 'cmake --preset wasm && '
+    + 'cmake --build --preset wasm --target octant-wasm && npm run --silent build:js'],
   ['WASI program', 'cmake --preset wasi && cmake --build --preset wasi --target octant-wasi'],
 ];
 
