@@ -50,10 +50,11 @@ const SUITES = [
     'is behaviour the same through every door?'],
   ['owners', `${BUILD_PROGRAM} && ${BUILD_JS} && node tests/run/owners.mjs`,
     'has a directory one owner, the program or Node?'],
-  ['sim', preset('release', 'sim'), 'is every acknowledged point there after any crash or fault?'],
+  ['sim', preset('release', 'sim|oom'),
+    'is every acknowledged point there after any crash or fault, and when memory runs out?'],
   ['sim-asan', 'cmake --preset asan && cmake --build --preset asan -j 2 && ' +
     "ctest --preset asan --verbose -R '^(oom/|sim/db_(model|fault|kill))'",
-    'and without a memory error, and when memory runs out?'],
+    'and without a memory error?'],
   ['recall', preset('release', 'recall'), 'does approximate search find enough?'],
   ['fuzz', 'cmake --preset fuzz -DOCT_FUZZ_SECONDS=60 && cmake --build --preset fuzz -j 2 && ' +
     'ctest --preset fuzz --verbose -j 2', 'can bytes from outside break it? (60 s a target)'],
