@@ -17,7 +17,7 @@
 #include "sim/model.h"
 #include "store_fuzz.h"
 
-enum { FUZZ_EDIT_BYTES = 4, FUZZ_FILES_MAX = 16 };
+enum { FUZZ_EDIT_BYTES = 4, FUZZ_FILES_MAX = 32 };
 
 #define FUZZ_COLLECTION "c0000000000000001"
 

@@ -9,28 +9,18 @@
  * merged, checked, closed and opened again. Checked beyond memory safety: a collection with a bad
  * record says so (CORRUPT) and nothing else; what was accepted can be sealed, passes the check, and
  * opens again with as many points. */
-#include "store_fuzz.h"
+#include "database_fuzz.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sim/model.h"
 #include "store/wal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes);
 
-enum { POINTS = 40, SEGMENT_POINTS = 16, FILES_MAX = 32, MEMORY_MAX = 64 << 20 };
+enum { POINTS = 40, SEGMENT_POINTS = 16, MEMORY_MAX = 64 << 20 };
 
-#define DIRECTORY "c0000000000000001"
-
-typedef struct fuzz_copy {
-    char path[OCT_PATH_BYTES_MAX + 1];
-    uint8_t *content;
-    size_t bytes;
-} fuzz_copy;
-
-static fuzz_copy files[FILES_MAX];
-static size_t file_count;
+static fuzz_files files;
 static const char *log_path; /* of the log that takes records */
 static uint64_t log_first;
 
@@ -65,23 +55,9 @@ static void upsert(oct_db *db, uint32_t i)
     ASSERT(ask(db, "PUT", "/collections/c/points", body, NULL) == OCT_OK);
 }
 
-static void keep_file(void *arg, const char *name)
+/* Is this the last log? */
+static void look_for_log(const fuzz_copy *copy)
 {
-    ASSERT(file_count < FILES_MAX);
-    snprintf(files[file_count++].path, sizeof files[0].path, "%s%s", (const char *)arg, name);
-}
-
-static void read_file(const oct_vfs *vfs, fuzz_copy *copy)
-{
-    oct_file *file;
-    uint64_t bytes = 0;
-    ASSERT(vfs->open(vfs->self, copy->path, OCT_OPEN_READ, &file, NULL) == OCT_OK);
-    ASSERT(vfs->size(vfs->self, file, &bytes, NULL) == OCT_OK);
-    copy->bytes = (size_t)bytes;
-    copy->content = malloc(copy->bytes + 1);
-    ASSERT(copy->content);
-    if (bytes) ASSERT(vfs->read(vfs->self, file, 0, copy->content, copy->bytes, NULL) == OCT_OK);
-    vfs->close(vfs->self, file);
     const char *log = strstr(copy->path, "/log-");
     uint64_t first = log ? strtoull(log + 5, NULL, 16) : 0;
     if (first <= log_first) return;
@@ -98,7 +74,6 @@ static void world_init(sim_world *sim, const oct_alloc *alloc, const oct_vfs *vf
 /* Make the database all inputs start from and keep its files. */
 static void make_files(void)
 {
-    static char directory[] = DIRECTORY "/", root[] = "";
     oct_vfs *vfs = NULL;
     sim_world sim;
     ASSERT(oct_vfs_memory_create(&test_alloc, &vfs, NULL) == OCT_OK);
@@ -120,11 +95,9 @@ static void make_files(void)
     for (uint32_t i = POINTS; i < POINTS + 4; i++)
         upsert(sim.db, i);
     sim_close(&sim);
-    ASSERT(vfs->list(vfs->self, DIRECTORY, keep_file, directory, NULL) == OCT_OK);
-    keep_file(root, "registry.0");
-    keep_file(root, "registry.1");
-    for (size_t i = 0; i < file_count; i++)
-        read_file(vfs, &files[i]);
+    fuzz_keep_files(&files, vfs);
+    for (size_t i = 0; i < files.count; i++)
+        look_for_log(&files.copies[i]);
     ASSERT(log_path);
     oct_vfs_memory_destroy(vfs);
 }
@@ -199,14 +172,14 @@ static void use(sim_world *sim, uint64_t points)
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
 {
-    if (file_count == 0) make_files();
+    if (files.count == 0) make_files();
     fuzz_world world;
     sim_world sim;
     oct_error error;
     uint64_t points = 0;
     fuzz_begin(&world, MEMORY_MAX / 2);
-    for (size_t i = 0; i < file_count; i++)
-        fuzz_file(world.vfs, files[i].path, files[i].content, files[i].bytes);
+    for (size_t i = 0; i < files.count; i++)
+        fuzz_file(world.vfs, files.copies[i].path, files.copies[i].content, files.copies[i].bytes);
     append(&world, input, bytes);
     world_init(&sim, world.alloc, world.vfs);
     ASSERT(sim_open(&sim, &error) == OCT_OK); /* the collection, if any, is damaged */
