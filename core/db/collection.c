@@ -163,7 +163,7 @@ void oct_collection_fail(oct_collection *collection, oct_status status, const oc
 oct_view *oct_collection_view(oct_collection *collection)
 {
     oct_mutex_lock(&collection->view_mutex);
-    oct_view *view = collection->view;
+    oct_view *view = collection->replaying ? NULL : collection->view;
     if (view) oct_view_pin(view);
     oct_mutex_unlock(&collection->view_mutex);
     return view;
@@ -221,12 +221,13 @@ oct_status oct_read_begin(oct_collection *collection, oct_arena *arena, oct_read
 {
     *out = (oct_read_session){ .view = NULL };
     oct_view *view = oct_collection_view(collection);
-    if (!view) {
+    if (!view) { /* unless it is being opened again: that is over once the lock is ours */
         oct_mutex_lock(&collection->writer);
         oct_status problem = oct_collection_problem(collection, error);
+        if (problem == OCT_OK) view = oct_collection_view(collection);
         oct_mutex_unlock(&collection->writer);
         if (problem != OCT_OK) return problem;
-        return oct_fail(error, OCT_UNAVAILABLE, "the collection is being opened again");
+        if (!view) return oct_fail(error, OCT_UNAVAILABLE, "the collection was never opened");
     }
     return begin_over(collection, arena, view, out, error);
 }

@@ -68,6 +68,7 @@ struct oct_collection {
 
     oct_mutex seal_mutex, merge_mutex, writer, view_mutex;
     oct_view *view; /* under view_mutex; its last entry is the active memory segment */
+    bool replaying; /* under view_mutex: the view is not for readers yet */
     oct_atomic_u64 active_bytes;
 
     /* Under writer: */
@@ -102,7 +103,7 @@ struct oct_collection {
 OCT_MUST_CHECK oct_status oct_collection_new(oct_db *db, oct_str name, uint64_t number,
                                              oct_collection **out, oct_error *error);
 void oct_collection_pin(oct_collection *collection);
-/* The current view, pinned; NULL when the collection never loaded. */
+/* The current view, pinned; NULL when the collection never loaded, or is loading. */
 oct_view *oct_collection_view(oct_collection *collection);
 /* Publish (takes over the reference) under writer. */
 void oct_collection_swap_view(oct_collection *collection, oct_view *view);

@@ -197,18 +197,18 @@ oct_status oct_collection_describe(oct_collection *collection, oct_arena *arena,
     oct_status status = OCT_OK;
     *out = (oct_collection_info){ .config = NULL };
     bool work = oct_collection_has_work(collection);
-    oct_mutex_lock(&collection->writer);
+    oct_mutex_lock(&collection->writer); /* the view is that of the problem, or of none */
     oct_error problem;
+    oct_view *view = oct_collection_view(collection);
+    oct_status found = oct_collection_problem(collection, &problem);
+    oct_mutex_unlock(&collection->writer);
+    if (!view) TRY(oct_fail(error, found, "%s", problem.message));
     out->status = work ? OCT_COLLECTION_YELLOW : OCT_COLLECTION_GREEN;
-    if (oct_collection_problem(collection, &problem) != OCT_OK) {
+    if (found != OCT_OK) {
         out->status = OCT_COLLECTION_RED;
         oct_str text = { problem.message, strlen(problem.message) };
-        status = oct_arena_str(arena, text, &out->problem, error);
+        TRY(oct_arena_str(arena, text, &out->problem, error));
     }
-    oct_mutex_unlock(&collection->writer);
-    oct_view *view = oct_collection_view(collection);
-    TRY(status);
-    if (!view) TRY(oct_fail(error, collection->problem, "%s", problem.message));
     out->points_count = oct_view_alive_count(view);
     out->indexed_vectors_count = count_indexed(view, collection->shape);
     out->segments_count = view->count;

@@ -190,6 +190,14 @@ done:
     return status;
 }
 
+/* Readers must not see what the log has not brought up to date. */
+static void set_replaying(oct_collection *collection, bool replaying)
+{
+    oct_mutex_lock(&collection->view_mutex);
+    collection->replaying = replaying;
+    oct_mutex_unlock(&collection->view_mutex);
+}
+
 oct_status oct_collection_load(oct_collection *collection, oct_error *error)
 {
     oct_status status = OCT_OK;
@@ -201,6 +209,7 @@ oct_status oct_collection_load(oct_collection *collection, oct_error *error)
     TRY(oct_reserve_find(collection, error));
     TRY(oct_checkpoints_find(collection, error));
     TRY(add_active(collection, &view, error));
+    set_replaying(collection, true);
     oct_collection_swap_view(collection, view);
     view = NULL;
     for (uint32_t i = 0; i < collection->log_file_count; i++)
@@ -209,6 +218,7 @@ done:
     oct_view_unpin(view);
     oct_arena_reset(&now.arena);
     if (status != OCT_OK) oct_collection_unload(collection);
+    set_replaying(collection, false);
     return status;
 }
 
