@@ -107,6 +107,7 @@ void oct_collection_unload(oct_collection *collection)
 {
     oct_task_end(&collection->seal);
     oct_task_end(&collection->merge);
+    oct_atomic_store(&collection->merging, 0);
     oct_view_unpin(collection->rotation);
     collection->rotation = NULL;
     oct_collection_swap_view(collection, NULL);

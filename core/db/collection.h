@@ -90,7 +90,9 @@ struct oct_collection {
     oct_task merge;             /* under merge_mutex */
     oct_atomic_u64 checkpoints; /* bit per slot with a file; changed under merge_mutex */
     bool unsaved;               /* under merge_mutex: no checkpoints until a merge has ended */
-    uint64_t merge_tried_at;    /* the moment (maintain.c) at which a merge failed; 0 = none */
+    oct_atomic_u64 merging;     /* 1: a merge is under way; changed under merge_mutex */
+    /* The moment (maintain.c) at which a merge failed, 0 = none; changed under merge_mutex. */
+    oct_atomic_u64 merge_tried_at;
 
     oct_mutex scratch_mutex;
     oct_hnsw_scratch *scratches[OCT_SCRATCHES_MAX];

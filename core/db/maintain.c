@@ -196,7 +196,7 @@ static oct_status step_merge(oct_collection *collection, uint64_t budget_ns, oct
     oct_mutex_lock(&collection->writer);
     bool pressed = collection->pressed;
     oct_mutex_unlock(&collection->writer);
-    if (!task->build && collection->merge_tried_at != moment_of(view))
+    if (!task->build && oct_atomic_load(&collection->merge_tried_at) != moment_of(view))
         TRY(begin_some_merge(collection, view, pressed, error));
     if (!task->build) goto done;
     if (!task->done) TRY(work_on_merge(collection, budget_ns, pressed, error));
@@ -210,8 +210,9 @@ static oct_status step_merge(oct_collection *collection, uint64_t budget_ns, oct
 done:
     if (status != OCT_OK) { /* try again when something has changed */
         oct_task_end(task);
-        collection->merge_tried_at = moment_of(view);
+        oct_atomic_store(&collection->merge_tried_at, moment_of(view));
     }
+    oct_atomic_store(&collection->merging, task->build != NULL);
     oct_view_unpin(view);
     return status;
 }
@@ -226,7 +227,7 @@ static oct_status reopen(oct_collection *collection, oct_error *error)
     if (collection->reopen) {
         collection->reopen = false;
         collection->problem = OCT_OK;
-        collection->merge_tried_at = 0;
+        oct_atomic_store(&collection->merge_tried_at, 0);
         oct_collection_unload(collection);
         status = oct_collection_load(collection, error);
         if (status != OCT_OK) oct_collection_fail(collection, status, error);
@@ -271,6 +272,7 @@ static bool may_go_on_without_merge(oct_collection *collection, oct_status statu
     oct_mutex_lock(&collection->merge_mutex);
     bool freed = collection->merge.build != NULL;
     oct_task_end(&collection->merge);
+    oct_atomic_store(&collection->merging, 0);
     freed |= oct_checkpoints_drop(collection);
     oct_mutex_unlock(&collection->merge_mutex);
     return freed;
@@ -307,9 +309,10 @@ bool oct_collection_has_work(oct_collection *collection)
         work = true;
     else if (collection->view)
         work = oct_should_rotate(collection, collection->view) ||
+               oct_atomic_load(&collection->merging) ||
                ((oct_choose_merge(collection->view, collection->pressed).count > 0 ||
                  oct_atomic_load(&collection->checkpoints) != 0) &&
-                collection->merge_tried_at != moment_of(collection->view));
+                oct_atomic_load(&collection->merge_tried_at) != moment_of(collection->view));
     oct_mutex_unlock(&collection->writer);
     oct_mutex_unlock(&collection->seal_mutex);
     return work;
@@ -343,7 +346,7 @@ static oct_status maintain_merge(oct_collection *collection, uint64_t budget_ns,
         if (status == OCT_NO_SPACE) collection->unsaved = true;
         again = status == OCT_NO_SPACE && oct_checkpoints_drop(collection);
         again = again || may_go_on(collection, status, true);
-        if (again) collection->merge_tried_at = 0;
+        if (again) oct_atomic_store(&collection->merge_tried_at, 0);
     } while (again);
     oct_mutex_unlock(&collection->merge_mutex);
     return status;

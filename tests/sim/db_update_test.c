@@ -293,6 +293,16 @@ TEST(a_merge_under_way_is_dropped)
     settle();
     CHECK(m_of(0) == 9);
     compare();
+    for (uint32_t i = 0; i < 10000 && !collection->merge.build; i++) {
+        CHECK(update(i % 2 ? "{\"hnsw_config\":{\"m\":9}}" : "{\"hnsw_config\":{\"m\":4}}") ==
+              OCT_OK);
+        CHECK(oct_maintain(world.db, 0, &more, &error) == OCT_OK);
+    }
+    CHECK(collection->merge.build != NULL);
+    CHECK(update("{\"hnsw_config\":{\"m\":9}}") == OCT_OK); /* so that nothing is due any more */
+    CHECK(oct_collection_has_work(collection));
+    settle();
+    CHECK(!collection->merge.build && m_of(0) == 9);
     end();
 }
 
