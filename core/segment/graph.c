@@ -51,7 +51,8 @@ bool oct_graph_is_stale(const oct_collection_config *config, uint32_t v, const o
 {
     if (!oct_config_has_graph(config, v)) return true;
     oct_hnsw_params has = oct_hnsw_graph_params(graph), asked = oct_graph_params(config, v);
-    if (has.codes && oct_config_hnsw(config, v).inline_storage == 0) return true;
+    bool bare = oct_config_hnsw(config, v).inline_storage == 0;
+    if (bare ? has.codes : !has.codes && !oct_config_quantization(config, v)) return true;
     return has.m != asked.m || has.ef_construct != asked.ef_construct || has.mark != asked.mark;
 }
 

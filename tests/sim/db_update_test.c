@@ -208,6 +208,10 @@ TEST(graphs_follow_the_settings)
     CHECK(m_of(0) == 0 && m_of(1) == 5);
     update_and_settle("{\"hnsw_config\":{\"m\":7}}");
     CHECK(m_of(0) == 7);
+    update_and_settle("{\"hnsw_config\":{\"inline_storage\":false}}");
+    CHECK(!oct_hnsw_graph_params(sealed(0)->graph).codes);
+    update_and_settle("{\"hnsw_config\":{\"inline_storage\":true}}");
+    CHECK(oct_hnsw_graph_params(sealed(0)->graph).codes);
     no_work("{\"optimizers_config\":{\"indexing_threshold\":100000}}"); /* what is there stays */
     CHECK(m_of(0) == 7);
     no_work("{\"optimizers_config\":{\"indexing_threshold\":10}}");
