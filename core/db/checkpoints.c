@@ -150,7 +150,10 @@ static oct_status save(oct_collection *collection, oct_build *build, oct_error *
     ASSERT(!has_slot(collection, slot));
     TRY(oct_db_check_owner(collection->db, error));
     path_of(collection, slot, path);
-    TRY(oct_build_save(build, path, error));
+    status = oct_build_save(build, path, error);
+    if (status != OCT_OK)
+        (void)collection->host->vfs->remove(collection->host->vfs->self, path, NULL);
+    TRY(status);
     drop_slot(collection, 1 - slot);
     (void)oct_atomic_add(&collection->checkpoints, UINT64_C(1) << slot);
 done:

@@ -240,7 +240,14 @@ static oct_status finish(oct_build *build, oct_error *error)
     if (status != OCT_OK) return status;
     oct_sealed_open_request open = { request->host, request->kernels, request->config,
                                      request->directory, request->number };
-    return oct_sealed_open(&open, &build->sealed, error);
+    status = oct_sealed_open(&open, &build->sealed, error);
+    if (status != OCT_OK) { /* it is nobody's; if it can't be removed, the next open does */
+        const oct_vfs *vfs = request->host->vfs;
+        char path[OCT_PATH_BYTES_MAX + 1];
+        oct_sealed_path(path, request->directory, request->number);
+        (void)vfs->remove(vfs->self, path, NULL);
+    }
+    return status;
 }
 
 oct_status oct_build_step(oct_build *build, uint64_t budget_ns, bool *done, oct_error *error)

@@ -500,9 +500,49 @@ TEST(a_checkpoint_that_fails_is_none)
     CHECK(refused > 10);
 }
 
+static void count_file(void *arg, const char *name)
+{
+    uint32_t *files = arg;
+    *files += strncmp(name, "s-", 2) == 0 || strncmp(name, "checkpoint", 10) == 0;
+}
+
+/* Where the k-th file can't be mapped, what was written of it does not stay. */
+TEST(a_file_that_can_not_be_opened_is_removed)
+{
+    uint32_t failed = 0;
+    bool more;
+    for (uint64_t k = 1; k == failed + 1; k++) {
+        oct_vfs *vfs = NULL;
+        oct_vfs_fault *fault = NULL;
+        uint32_t files = 0, named; /* sealed ones and checkpoints; those known */
+        CHECK(oct_vfs_memory_create(&heap, &vfs, NULL) == OCT_OK);
+        CHECK(oct_vfs_fault_create(&heap, vfs, &fault, NULL) == OCT_OK);
+        fill(oct_vfs_fault_vfs(fault), 1);
+        oct_vfs_fault_plan(
+            fault, &(oct_fault_plan){ .fail_at = k, .methods = OCT_FAULT_VIEW, .status = OCT_IO });
+        for (uint32_t step = 0; step < 2000; step++)
+            if (oct_maintain(world.db, 0, &more, &error) == OCT_OK && !more) break;
+        failed += oct_vfs_fault_failed(fault) > 0;
+        uint64_t slots = oct_atomic_load(&collection->checkpoints);
+        named = (uint32_t)oct_bits_count(&slots, 1);
+        for (uint32_t i = 0; i < collection->view->count; i++)
+            named += collection->view->entries[i].sealed != NULL;
+        CHECK(vfs->list(vfs->self, collection->directory, count_file, &files, NULL) == OCT_OK);
+        if (files != named) printf("  k %" PRIu64 ": %u files, %u named\n", k, files, named);
+        CHECK(files == named);
+        close_world();
+        oct_vfs_fault_destroy(fault);
+        oct_vfs_memory_destroy(vfs);
+        CHECK(!test_failed);
+    }
+    printf("  %u files could not be opened\n", failed);
+    CHECK(failed > 4);
+}
+
 TEST_MAIN(a_killed_merge_goes_on_and_ends_in_the_same_bytes,
           any_changed_byte_makes_a_checkpoint_nothing,
           after_damage_the_build_starts_over_with_a_line_in_the_log,
           a_checkpoint_whose_sources_contradict_each_other_is_ignored,
           points_that_came_and_went_do_not_matter_another_schema_does,
-          a_checkpoint_takes_no_space_that_a_merge_needs, a_checkpoint_that_fails_is_none)
+          a_checkpoint_takes_no_space_that_a_merge_needs, a_checkpoint_that_fails_is_none,
+          a_file_that_can_not_be_opened_is_removed)
