@@ -142,7 +142,8 @@ static oct_status read_meta(oct_sealed *segment, const oct_collection_config *co
     TRY(oct_read_u32(&reader, &segment->number_count, "the count of numeric ids", error));
     TRY(oct_read_u32(&reader, &vectors, "the vector count", error));
     TRY(oct_read_u32(&reader, &segment->field_count, "the field count", error));
-    if (segment->count > OCT_HNSW_POINTS_MAX || segment->number_count > segment->count)
+    if (segment->count == 0 || segment->count > OCT_HNSW_POINTS_MAX ||
+        segment->number_count > segment->count)
         return corrupt(segment, "impossible counts", error);
     if (vectors != config->vector_count)
         return corrupt(segment, "its vectors are not the collection's", error);

@@ -16,7 +16,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes);
 
-enum { POINTS = 400, FLAG_REPAIR = 1, FLAG_COLD = 2, FLAG_UNMAPPED = 4 };
+enum { POINTS = 400, FLAG_REPAIR = 1, FLAG_COLD = 2, FLAG_UNMAPPED = 4, FLAG_WRITE = 8 };
 
 #define OK "\"status\":\"ok\""
 
@@ -164,6 +164,29 @@ static void ask_all(oct_db *db, bool whole)
     ASSERT(fuzz_ask(db, "GET", "/collections/c", "", wanted));
 }
 
+/* Change points of the segment, and have it written anew for other settings. */
+static void change_all(sim_world *sim, bool whole)
+{
+    const char *wanted = whole ? OK : NULL;
+    bool more = true;
+    ASSERT(fuzz_ask(sim->db, "POST", "/collections/c/points/payload",
+                    "{\"payload\":{\"n\":3},\"points\":[1,5,200]}", wanted));
+    ASSERT(fuzz_ask(sim->db, "POST", "/collections/c/points/delete",
+                    "{\"filter\":{\"must\":{\"key\":\"n\",\"match\":{\"value\":2}}}}", wanted));
+    ASSERT(fuzz_ask(sim->db, "PUT", "/collections/c/points/vectors",
+                    "{\"points\":[{\"id\":9,\"vector\":{\"c\":[1,2,3]}}]}", wanted));
+    ASSERT(fuzz_ask(sim->db, "PUT", "/collections/c/index",
+                    "{\"field_name\":\"z\",\"field_schema\":\"keyword\"}", wanted));
+    ASSERT(fuzz_ask(sim->db, "PATCH", "/collections/c",
+                    "{\"hnsw_config\":{\"m\":5},\"optimizers_config\":{\"deleted_threshold\":0.01,"
+                    "\"vacuum_min_vector_number\":100}}",
+                    wanted));
+    for (int i = 0; more && i < 100; i++)
+        if (oct_maintain(sim->db, 1000, &more, NULL) != OCT_OK) break;
+    ASSERT(!whole || !more);
+    ASSERT(fuzz_ask(sim->db, "GET", "/collections/c/memory", "", wanted));
+}
+
 static void ignore_line(void *arg, const char *line)
 {
     (void)arg;
@@ -182,12 +205,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
     oct_vfs vfs = *world.vfs;
     if (input[0] & FLAG_UNMAPPED) vfs.caps &= ~(uint32_t)OCT_CAP_VIEW;
     sim_init(&sim, world.alloc, &vfs);
-    sim.options.read_only = true;
+    sim.options.read_only = !(input[0] & FLAG_WRITE);
     oct_error error;
     bool whole = bytes <= FUZZ_EDIT_BYTES, opened = sim_open(&sim, &error) == OCT_OK;
     ASSERT(opened || !whole);
     if (opened) {
         ask_all(sim.db, whole);
+        if (input[0] & FLAG_WRITE) change_all(&sim, whole);
         oct_status status = oct_check(sim.db, ignore_line, NULL, &error);
         ASSERT(status == OCT_OK || (error.message[0] && !whole));
         sim_close(&sim);

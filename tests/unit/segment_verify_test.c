@@ -368,5 +368,42 @@ TEST(block_links_stay_in_their_blocks)
     stop();
 }
 
+/* ---- no points ------------------------------------------------------------------------------- */
+
+/* Nobody writes such a segment; were it opened, there would be no last point to look at. */
+TEST(a_segment_without_points_is_none)
+{
+    static const oct_vector_params params = { .name = { "m", 1 },
+                                              .size = DIM,
+                                              .kind = OCT_VECTOR_MULTI };
+    static const oct_collection_config empty = { .vectors = &params, .vector_count = 1 };
+    static const uint32_t kinds[] = { OCT_SECTION_ID_LOW,   OCT_SECTION_ID_HIGH,
+                                      OCT_SECTION_VERSIONS, OCT_SECTION_PAYLOAD_END,
+                                      OCT_SECTION_PAYLOADS, OCT_SECTION_ENDS,
+                                      OCT_SECTION_VECTORS };
+    const uint32_t meta[] = { 0, 0, 0, 1, 0, 1, 'm' };
+    const uint32_t form[] = { DIM, oct_sealed_form(&params) };
+    oct_container_writer *writer;
+    uint64_t bytes;
+    oct_sealed *sealed = NULL;
+    start();
+    must(sim_open(&it.world, &it.error));
+    oct_sealed_path(path, "c0", 7);
+    must(oct_container_create(&model_malloc, it.vfs, path, &writer, &it.error));
+    must(oct_container_begin(writer, OCT_SECTION_META, 0, &it.error));
+    must(oct_container_append(writer, meta, sizeof meta - 3, &it.error));
+    must(oct_container_append(writer, form, sizeof form, &it.error));
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+        must(oct_container_begin(writer, kinds[i], 0, &it.error));
+    must(oct_container_finish(writer, &bytes, &it.error));
+    const oct_sealed_open_request request = { oct_db_host(it.world.db), oct_db_kernels(it.world.db),
+                                              &empty, "c0", 7 };
+    CHECK(oct_sealed_open(&request, &sealed, &it.error) == OCT_CORRUPT);
+    CHECK(strstr(it.error.message, "impossible counts"));
+    sim_close(&it.world);
+    stop();
+}
+
 TEST_MAIN(an_unchanged_segment_is_in_order, indexes_are_compared_byte_by_byte, codes_are_made_again,
-          numbers_and_payloads_are_looked_at, graphs_are_examined, block_links_stay_in_their_blocks)
+          numbers_and_payloads_are_looked_at, graphs_are_examined, block_links_stay_in_their_blocks,
+          a_segment_without_points_is_none)
