@@ -9,7 +9,7 @@
 // checksum of sequence and text, then JSON {path: N}. The valid slot with the higher sequence
 // counts. So changing names is atomic. Names are written with the next sync of any file; until
 // then a removed file keeps its bytes, because after a crash its old name may be back.
-import { OctantError } from '../errors.js';
+import { OctantError, toOctantError } from '../errors.js';
 import { FilesStorage, type Content } from './files.js';
 import { CAP, type Storage } from './storage.js';
 
@@ -134,6 +134,7 @@ class OpfsStorage extends FilesStorage<PoolContent> {
   #sequence = 0;
   #wanted: number;
   #nextNumber = 1;
+  #full: OctantError | null = null; // why there is no more in the pool
   starved = false;
 
   constructor(directory: FileSystemDirectoryHandle, map: AccessHandle, spareFiles: number) {
@@ -186,8 +187,14 @@ class OpfsStorage extends FilesStorage<PoolContent> {
 
   async prepare(): Promise<void> {
     this.starved = false;
-    while (this.#spare.length < this.#wanted && this.#all.size < FILES_MAX) {
-      this.#spare.push(await this.#openFile(this.#nextNumber++));
+    this.#full = null;
+    while (this.#spare.length < this.#wanted && this.#all.size < FILES_MAX && !this.#full) {
+      try {
+        this.#spare.push(await this.#openFile(this.#nextNumber++));
+      } catch (thrown) { // what needs no new file can go on: reads, and deletes, which heal this
+        this.#full = toOctantError(thrown);
+        if (this.#full.status !== 'NO_SPACE') throw thrown;
+      }
     }
     while (this.#spare.length > Math.max(SPARE_FILES_MAX, this.#wanted)) {
       const content = this.#spare.pop()!;
@@ -203,6 +210,7 @@ class OpfsStorage extends FilesStorage<PoolContent> {
     if (this.#spare.length === 0 && this.#released.length > 0) this.#writeMap();
     const content = this.#spare.pop();
     if (content === undefined) {
+      if (this.#full) throw this.#full;
       this.starved = this.#all.size < FILES_MAX;
       if (this.#wanted < SPARE_FILES_MAX) this.#wanted *= 2;
       throw new OctantError('LIMIT', `${path}: no file is ready in the pool of ${this.#all.size}`);
