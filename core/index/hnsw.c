@@ -28,6 +28,8 @@
 #include "base/hash.h"
 #include "index/hnsw_graph.h"
 
+enum { AUDIT_LINKS = 1 << 16 /* checked in one step */ };
+
 /* ---- layout ----------------------------------------------------------------------------- */
 
 static uint64_t aligned(uint64_t bytes)
@@ -80,7 +82,7 @@ oct_status oct_hnsw_block_create(const oct_alloc *alloc, size_t bytes, uint8_t *
                                  size_t *owned_bytes, uint8_t **block, oct_error *error)
 {
     *owned_bytes = bytes + HNSW_ALIGN_BYTES;
-    *owned = oct_new_zeroed(alloc, *owned_bytes);
+    *owned = oct_new(alloc, *owned_bytes);
     if (!*owned) return oct_fail_nomem(error, "a search graph");
     *block = *owned + (HNSW_ALIGN_BYTES - (uintptr_t)*owned % HNSW_ALIGN_BYTES);
     return OCT_OK;
@@ -101,12 +103,16 @@ uint32_t oct_hnsw_upper_find(const oct_hnsw *graph, uint32_t offset)
     return found ? low : HNSW_NONE;
 }
 
-uint32_t oct_hnsw_crc(const hnsw_header *header, const uint8_t *block, size_t end)
+uint32_t oct_hnsw_header_crc(const hnsw_header *header)
 {
     hnsw_header plain = *header;
     plain.crc = 0;
-    uint32_t crc = oct_crc32c(0, &plain, sizeof plain);
-    return oct_crc32c(crc, block + sizeof plain, end - sizeof plain);
+    return oct_crc32c(0, &plain, sizeof plain);
+}
+
+uint32_t oct_hnsw_crc(const hnsw_header *header, const uint8_t *block, size_t end)
+{
+    return oct_crc32c(oct_hnsw_header_crc(header), block + sizeof *header, end - sizeof *header);
 }
 
 /* ---- validation ------------------------------------------------------------------------- */
@@ -154,7 +160,8 @@ static oct_status check_header_codes(const hnsw_header *header, const oct_flat *
 }
 
 oct_status oct_hnsw_header_read(const void *at, size_t bytes, const oct_flat *flat,
-                                hnsw_header *out, hnsw_layout *layout, oct_error *error)
+                                hnsw_header *out, hnsw_layout *layout, size_t *covered,
+                                oct_error *error)
 {
     oct_status status = OCT_OK;
     if (bytes < sizeof *out)
@@ -168,9 +175,7 @@ oct_status oct_hnsw_header_read(const void *at, size_t bytes, const oct_flat *fl
         end = layout->bias + oct_bits_words(out->count) * sizeof(uint64_t);
     if (bytes != end)
         TRY(oct_fail(error, OCT_CORRUPT, "hnsw: %zu bytes, expected %zu", bytes, end));
-    size_t covered = out->flags & HNSW_FLAG_PART ? end : layout->bias;
-    if (oct_hnsw_crc(out, at, covered) != out->crc)
-        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: the checksum of the links is wrong"));
+    *covered = out->flags & HNSW_FLAG_PART ? end : layout->bias;
 done:
     return status;
 }
@@ -181,22 +186,14 @@ static bool is_member(const uint64_t *members, uint32_t offset)
 }
 
 /* The list of upper points: ascending, each with at least one row and at most the maximum. */
-static oct_status validate_upper_points(const oct_hnsw *graph, oct_error *error)
+static bool good_upper_point(const oct_hnsw *graph, uint32_t i)
 {
     const hnsw_header *header = &graph->header;
-    oct_status status = OCT_OK;
-    bool good = graph->upper_starts[0] == 0;
-    for (uint32_t i = 0; i < header->upper_count && good; i++) {
-        uint32_t rows = graph->upper_starts[i + 1] - graph->upper_starts[i];
-        good = graph->upper_points[i] < header->count &&
-               graph->upper_starts[i + 1] > graph->upper_starts[i] && rows <= OCT_HNSW_LEVELS_MAX &&
-               (i == 0 || graph->upper_points[i - 1] < graph->upper_points[i]) &&
-               oct_flat_has(&graph->flat, graph->upper_points[i]);
-    }
-    if (!good || graph->upper_starts[header->upper_count] != header->upper_rows)
-        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: the list of upper points is damaged"));
-done:
-    return status;
+    uint32_t rows = graph->upper_starts[i + 1] - graph->upper_starts[i];
+    return graph->upper_points[i] < header->count &&
+           graph->upper_starts[i + 1] > graph->upper_starts[i] && rows <= OCT_HNSW_LEVELS_MAX &&
+           (i == 0 || graph->upper_points[i - 1] < graph->upper_points[i]) &&
+           oct_flat_has(&graph->flat, graph->upper_points[i]);
 }
 
 /* A row of level 0: members only, not itself, nothing behind the end; empty for others. */
@@ -246,42 +243,91 @@ static bool good_entry(const oct_hnsw *graph, const uint64_t *members)
     return level + 1 == header->levels;
 }
 
-oct_status oct_hnsw_validate(const oct_hnsw *graph, const uint64_t *members, oct_error *error)
+/* What is checked once the list of upper points is. */
+static oct_status check_whole(const oct_hnsw *graph, const uint64_t *members, oct_error *error)
 {
     const hnsw_header *header = &graph->header;
-    oct_status status = OCT_OK;
-    TRY(validate_upper_points(graph, error));
+    if (graph->upper_starts[0] != 0 ||
+        graph->upper_starts[header->upper_count] != header->upper_rows)
+        return oct_fail(error, OCT_CORRUPT, "hnsw: the list of upper points is damaged");
     if (!good_entry(graph, members))
-        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: the entry is not on the top level"));
+        return oct_fail(error, OCT_CORRUPT, "hnsw: the entry is not on the top level");
     size_t points = header->count;
     if (members) points = oct_bits_count(members, oct_bits_words(header->count));
     if (points != header->inserted)
-        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: %" PRIu32 " points in the graph, expected %zu",
-                     header->inserted, points));
-    for (uint32_t offset = 0; offset < header->count; offset++) {
-        if (!good_row(graph, members, offset))
-            TRY(oct_fail(error, OCT_CORRUPT, "hnsw: the links of point %" PRIu32 " are damaged",
-                         offset));
+        return oct_fail(error, OCT_CORRUPT, "hnsw: %" PRIu32 " points in the graph, expected %zu",
+                        header->inserted, points);
+    return OCT_OK;
+}
+
+static oct_status check_upper_rows(const oct_hnsw *graph, const uint64_t *members, uint32_t node,
+                                   oct_error *error)
+{
+    for (uint32_t level = 1; level <= oct_hnsw_upper_level(graph, node); level++)
+        if (!good_upper_row(graph, members, node, level))
+            return oct_fail(error, OCT_CORRUPT,
+                            "hnsw: the links of point %" PRIu32 " on level %" PRIu32 " are damaged",
+                            graph->upper_points[node], level);
+    return OCT_OK;
+}
+
+/* Items are, in order: the upper points, the whole, the rows, the upper rows. */
+static oct_status check_item(const oct_hnsw *graph, const uint64_t *members, uint32_t item,
+                             oct_error *error)
+{
+    uint32_t uppers = graph->header.upper_count, count = graph->header.count;
+    if (item < uppers) {
+        if (good_upper_point(graph, item)) return OCT_OK;
+        return oct_fail(error, OCT_CORRUPT, "hnsw: the list of upper points is damaged");
     }
-    for (uint32_t node = 0; node < header->upper_count; node++) {
-        for (uint32_t level = 1; level <= oct_hnsw_upper_level(graph, node); level++) {
-            if (!good_upper_row(graph, members, node, level))
-                TRY(oct_fail(error, OCT_CORRUPT,
-                             "hnsw: the links of point %" PRIu32 " on level %" PRIu32
-                             " are damaged",
-                             graph->upper_points[node], level));
-        }
+    item -= uppers;
+    if (item == 0) return check_whole(graph, members, error);
+    item--;
+    if (item >= count) return check_upper_rows(graph, members, item - count, error);
+    if (good_row(graph, members, item)) return OCT_OK;
+    return oct_fail(error, OCT_CORRUPT, "hnsw: the links of point %" PRIu32 " are damaged", item);
+}
+
+hnsw_audit oct_hnsw_audit_begin(const hnsw_header *header, const void *at, size_t covered)
+{
+    return (hnsw_audit){ .at = at,
+                         .covered = covered,
+                         .summed = sizeof *header,
+                         .expected = header->crc,
+                         .crc = oct_hnsw_header_crc(header) };
+}
+
+oct_status oct_hnsw_audit_step(const oct_hnsw *graph, const uint64_t *members, hnsw_audit *audit,
+                               bool *done, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const hnsw_header *header = &graph->header;
+    *done = false;
+    if (audit->summed < audit->covered) {
+        size_t bytes = MIN(audit->covered - audit->summed, (size_t)OCT_HNSW_PIECE_BYTES);
+        audit->crc = oct_crc32c(audit->crc, audit->at + audit->summed, bytes);
+        audit->summed += bytes;
+        if (audit->summed < audit->covered) return OCT_OK;
     }
+    if (audit->crc != audit->expected)
+        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: the checksum of the links is wrong"));
+    uint32_t items = 2 * header->upper_count + 1 + header->count;
+    uint32_t rows = MAX((uint32_t)AUDIT_LINKS / graph->m0, 1u);
+    uint32_t end = audit->checked + MIN(items - audit->checked, rows);
+    for (; audit->checked < end; audit->checked++)
+        TRY(check_item(graph, members, audit->checked, error));
+    *done = audit->checked == items;
 done:
     return status;
 }
 
 /* ---- open and write --------------------------------------------------------------------- */
 
-oct_status oct_hnsw_open(const oct_alloc *alloc, const oct_flat *flat, const void *at, size_t bytes,
-                         oct_hnsw **out, oct_error *error)
+oct_status oct_hnsw_open_begin(const oct_alloc *alloc, const oct_flat *flat, const void *at,
+                               size_t bytes, oct_hnsw **out, oct_error *error)
 {
     oct_status status = OCT_OK;
+    size_t covered = 0;
     *out = NULL;
     ASSERT((uintptr_t)at % HNSW_ALIGN_BYTES == 0);
     oct_hnsw *graph = oct_new_zeroed(alloc, sizeof *graph);
@@ -289,21 +335,44 @@ oct_status oct_hnsw_open(const oct_alloc *alloc, const oct_flat *flat, const voi
     graph->alloc = alloc;
     graph->flat = *flat;
     graph->block = at;
-    TRY(oct_hnsw_header_read(at, bytes, flat, &graph->header, &graph->layout, error));
+    TRY(oct_hnsw_header_read(at, bytes, flat, &graph->header, &graph->layout, &covered, error));
     if (graph->header.flags & HNSW_FLAG_PART)
         TRY(oct_fail(error, OCT_CORRUPT, "hnsw: a checkpoint, expected a whole graph"));
     oct_hnsw_attach(graph);
-    TRY(oct_hnsw_validate(graph, flat->present, error));
+    graph->audit = oct_hnsw_audit_begin(&graph->header, at, covered);
+    *out = graph;
+    graph = NULL;
+done:
+    oct_hnsw_destroy(graph);
+    return status;
+}
+
+oct_status oct_hnsw_open_step(oct_hnsw *graph, bool *done, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const oct_flat *flat = &graph->flat;
+    TRY(oct_hnsw_audit_step(graph, flat->present, &graph->audit, done, error));
+    if (!*done) return OCT_OK;
     graph->entry_node = graph->header.levels > 1 ? oct_hnsw_upper_find(graph, graph->header.entry)
                                                  : graph->header.entry;
     if (oct_hnsw_has_codes(graph))
         TRY(oct_codes_restore(flat->metric, flat->dim, graph->header.scale, &graph->space, error));
     else if (flat->count > 0 && !flat->quant)
         TRY(oct_flat_touch(flat, 0, flat->count, error));
-    *out = graph;
-    graph = NULL;
 done:
-    oct_hnsw_destroy(graph);
+    return status;
+}
+
+oct_status oct_hnsw_open(const oct_alloc *alloc, const oct_flat *flat, const void *at, size_t bytes,
+                         oct_hnsw **out, oct_error *error)
+{
+    oct_status status = oct_hnsw_open_begin(alloc, flat, at, bytes, out, error);
+    for (bool done = false; status == OCT_OK && !done;)
+        status = oct_hnsw_open_step(*out, &done, error);
+    if (status != OCT_OK) {
+        oct_hnsw_destroy(*out);
+        *out = NULL;
+    }
     return status;
 }
 

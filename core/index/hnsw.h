@@ -92,8 +92,9 @@ typedef struct oct_hnsw_reuse {
 #define OCT_HNSW_GONE UINT32_MAX
 
 /* Start building over the present points of `flat` (copied; what it points to outlives builder and
- * graph). `host` supplies memory, clock and threads and outlives both. `reuse` may be NULL. All
- * memory of the build is taken here. VALIDATION for parameters out of range, NOMEM. */
+ * graph). `host` supplies memory, clock and threads and outlives both. `reuse` may be NULL. The
+ * memory of the build is taken here and in its first steps. VALIDATION for parameters out of range,
+ * NOMEM. */
 OCT_MUST_CHECK oct_status oct_hnsw_builder_create(const oct_host *host, const oct_flat *flat,
                                                   const oct_hnsw_params *params,
                                                   const oct_hnsw_reuse *reuse,
@@ -101,8 +102,9 @@ OCT_MUST_CHECK oct_status oct_hnsw_builder_create(const oct_host *host, const oc
 void oct_hnsw_builder_destroy(oct_hnsw_builder *builder); /* NULL allowed */
 
 /* Work for about budget_ns (UINT64_MAX: to the end), then return; *done when nothing is left. The
- * graph doesn't depend on how the work was cut, nor on host->parallel_width. Only what the rows'
- * touch answers; the builder can then only be destroyed. */
+ * graph doesn't depend on how the work was cut, nor on host->parallel_width. What the rows' touch
+ * answers; before the first point is inserted NOMEM, LIMIT, VALIDATION of `reuse`, and CORRUPT of a
+ * restored build. The builder can then only be destroyed. */
 OCT_MUST_CHECK oct_status oct_hnsw_build_step(oct_hnsw_builder *builder, uint64_t budget_ns,
                                               bool *done, oct_error *error);
 
@@ -148,11 +150,18 @@ OCT_MUST_CHECK oct_status oct_hnsw_open(const oct_alloc *alloc, const oct_flat *
                                         const void *at, size_t bytes, oct_hnsw **out,
                                         oct_error *error);
 void oct_hnsw_destroy(oct_hnsw *graph); /* NULL allowed */
+/* The same in steps of a fraction of a millisecond. Begin gives a graph that is good for nothing
+ * but further steps, and to be destroyed; when one is *done, it is open. */
+OCT_MUST_CHECK oct_status oct_hnsw_open_begin(const oct_alloc *alloc, const oct_flat *flat,
+                                              const void *at, size_t bytes, oct_hnsw **out,
+                                              oct_error *error);
+OCT_MUST_CHECK oct_status oct_hnsw_open_step(oct_hnsw *graph, bool *done, oct_error *error);
 
 /* Checkpoints of a long build. A builder can be saved when at rest, which it is most of the time;
  * when not, after a few more steps. Codes are left out: they are computed again. Restoring
- * with the same rows and parameters goes on exactly where it was: the same final graph.
- * CORRUPT when the bytes aren't a valid part of such a build. */
+ * with the same rows and parameters goes on exactly where it was: the same final graph. The bytes
+ * are borrowed for the first steps, while oct_hnsw_builder_restoring. CORRUPT, also from these
+ * steps, when they aren't a valid part of such a build. */
 bool oct_hnsw_builder_at_rest(const oct_hnsw_builder *builder);
 OCT_MUST_CHECK oct_status oct_hnsw_builder_save(const oct_hnsw_builder *builder,
                                                 const oct_hnsw_sink *sink, oct_error *error);
@@ -160,6 +169,7 @@ OCT_MUST_CHECK oct_status oct_hnsw_builder_restore(const oct_host *host, const o
                                                    const oct_hnsw_params *params, const void *at,
                                                    size_t bytes, oct_hnsw_builder **out,
                                                    oct_error *error);
+bool oct_hnsw_builder_restoring(const oct_hnsw_builder *builder);
 
 /* ---- inspection ------------------------------------------------------------------------- */
 

@@ -2,19 +2,22 @@
  *
  * hnsw_build.c - building a graph: the phases, the threads, the budget.
  *
+ *     prepare   take memory; who is to be inserted, on which levels   hnsw_prepare.c
  *     encode    fit the code space, code every row
  *     adopt     rows of an old graph, if there is one                 hnsw_repair.c
  *     search    a batch of points finds its neighbours                hnsw_insert.c
  *     apply     ... and is linked; back to search until none is left  hnsw_insert.c
  *     connect   unreachable points get a link                         hnsw_connect.c
+ *     sum       the checksum of the links
  *
- * A phase is a number of items, done in rounds; a round runs on all threads and is small, a
- * millisecond or two, when a budget is to be kept. Between rounds everything that is needed to go
- * on stands in the builder, so a step may stop there. What one item writes no other item of the
- * phase reads or writes, so neither the number of threads nor the cuts change the graph.
+ * Each of these is some phases, and a phase is a number of items, done in rounds. Where the work
+ * is, a round runs on all threads; what lies between is loops on one. A round is small, less than a
+ * millisecond, when a budget is to be kept. Between rounds everything that is needed to go on
+ * stands in the builder, so a step may stop there. What one item writes no other item of a phase on
+ * threads reads or writes, so neither the number of threads nor the cuts change the graph.
  *
- * Every byte a build needs is taken when the builder is created: a long build can't fail in its
- * last second for lack of memory. */
+ * Every byte a build needs is taken before the first point is inserted: a long build can't fail in
+ * its last second for lack of memory. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -23,24 +26,13 @@
 #include "index/hnsw_build.h"
 
 enum {
-    BATCHES_MIN = 50, /* a batch is at most one 50th of all points */
-    CONNECT_ROUND_POINTS = 4096
+    CONNECT_ROUND_POINTS = 1024,
+    SUM_BYTES = 64 << 10,    /* summed between two looks at the clock: four times so much */
+    ROUND_NUMBERS = 1 << 22, /* multiplied in a round: about half a millisecond */
+    WALK_FACTOR = 16         /* a walk scores so many points for each of its width */
 };
 
 /* ---- parameters ------------------------------------------------------------------------- */
-
-uint32_t oct_hnsw_level(uint64_t seed, uint32_t m, uint32_t offset)
-{
-    /* A point has level l with probability m^-l: thresholds on a hash, divided by m each. */
-    uint64_t hash = oct_hash_u64(seed, offset);
-    uint64_t threshold = UINT64_MAX / MAX(m, 2u);
-    uint32_t level = 0;
-    while (level < OCT_HNSW_LEVELS_MAX && hash < threshold) {
-        level++;
-        threshold /= MAX(m, 2u);
-    }
-    return level;
-}
 
 oct_status oct_hnsw_header_init(const oct_flat *flat, const oct_hnsw_params *params,
                                 hnsw_header *out, oct_error *error)
@@ -73,14 +65,6 @@ done:
 
 /* ---- create ----------------------------------------------------------------------------- */
 
-/* An array of the builder that is freed with it. count 0 leaves NULL. */
-static oct_status take(oct_hnsw_builder *builder, void *array_pointer, size_t count, size_t bytes,
-                       oct_error *error)
-{
-    if (count == 0) return OCT_OK;
-    return oct_array_resize(builder->alloc, array_pointer, 0, count, bytes, error);
-}
-
 oct_status oct_hnsw_builder_base(const oct_host *host, const oct_flat *flat,
                                  const hnsw_header *header, oct_hnsw_builder **out,
                                  oct_error *error)
@@ -92,6 +76,9 @@ oct_status oct_hnsw_builder_base(const oct_host *host, const oct_flat *flat,
     builder->host = host;
     builder->alloc = host->alloc;
     builder->count = header->count;
+    builder->total = flat->count;
+    if (flat->present)
+        builder->total = (uint32_t)oct_bits_count(flat->present, oct_bits_words(flat->count));
     builder->m = header->m;
     builder->graph = oct_new_zeroed(host->alloc, sizeof *builder->graph);
     if (!builder->graph) TRY(oct_fail_nomem(error, "a graph builder"));
@@ -99,151 +86,15 @@ oct_status oct_hnsw_builder_base(const oct_host *host, const oct_flat *flat,
     builder->graph->flat = *flat;
     builder->graph->flat.quant = NULL; /* a build measures more exactly than they can */
     builder->graph->header = *header;
-    TRY(take(builder, &builder->members, oct_bits_words(flat->count), sizeof(uint64_t), error));
+    if (flat->count > 0)
+        TRY(oct_array_resize(builder->alloc, &builder->members, 0, oct_bits_words(flat->count),
+                             sizeof(uint64_t), error));
     if (flat->count > 0)
         memset(builder->members, 0, oct_bits_words(flat->count) * sizeof(uint64_t));
     *out = builder;
     builder = NULL;
 done:
     oct_hnsw_builder_destroy(builder);
-    return status;
-}
-
-oct_status oct_hnsw_builder_block(oct_hnsw_builder *builder, oct_error *error)
-{
-    oct_hnsw *graph = builder->graph;
-    oct_status status = OCT_OK;
-    TRY(oct_hnsw_layout(&graph->header, &graph->layout, error));
-    TRY(oct_hnsw_block_create(builder->alloc, graph->layout.end, &graph->owned, &graph->owned_bytes,
-                              &builder->block, error));
-    graph->block = builder->block;
-    oct_hnsw_attach(graph);
-    size_t upper_bytes = (size_t)graph->header.upper_rows * graph->header.m * sizeof(uint32_t);
-    size_t bytes = (size_t)graph->header.count * graph->m0 * sizeof(uint32_t);
-    memset(builder->block + graph->layout.upper_links, 0xff, upper_bytes);
-    memset(builder->block + graph->layout.links, 0xff, bytes);
-done:
-    return status;
-}
-
-/* The level the point will have: its old one, or a new one. */
-static uint32_t level_to_be(const oct_hnsw_builder *builder, const oct_hnsw_reuse *reuse,
-                            uint32_t offset)
-{
-    const hnsw_header *header = &builder->graph->header;
-    if (reuse && builder->old_offsets[offset] != HNSW_NONE) {
-        uint32_t node = oct_hnsw_upper_find(reuse->graph, builder->old_offsets[offset]);
-        return node == HNSW_NONE ? 0 : oct_hnsw_upper_level(reuse->graph, node);
-    }
-    return oct_hnsw_level(header->seed, header->m, offset);
-}
-
-/* Count (fill false) or list (fill true) the points above level 0. */
-static void list_uppers(oct_hnsw_builder *builder, const oct_hnsw_reuse *reuse, bool fill)
-{
-    oct_hnsw *graph = builder->graph;
-    uint32_t *points = NULL;
-    uint32_t *starts = NULL;
-    if (fill) {
-        points = (uint32_t *)(void *)(builder->block + graph->layout.upper_points);
-        starts = (uint32_t *)(void *)(builder->block + graph->layout.upper_starts);
-    }
-    uint32_t uppers = 0;
-    uint32_t rows = 0;
-    for (uint32_t offset = 0; offset < graph->header.count; offset++) {
-        uint32_t level = 0;
-        if (oct_flat_has(&graph->flat, offset)) level = level_to_be(builder, reuse, offset);
-        if (level == 0) continue;
-        if (fill) {
-            points[uppers] = offset;
-            starts[uppers] = rows;
-        }
-        uppers++;
-        rows += level;
-    }
-    if (fill) starts[uppers] = rows;
-    graph->header.upper_count = uppers;
-    graph->header.upper_rows = rows;
-}
-
-/* Own rows of the largest batch: walks the schedule of all batches to come. */
-static uint32_t plan_batches(const oct_hnsw_builder *builder)
-{
-    const oct_hnsw *graph = builder->graph;
-    uint32_t most = 0;
-    uint32_t upper = 0;
-    uint32_t inserted = graph->header.inserted;
-    for (uint32_t first = 0; first < builder->pending_count;) {
-        uint32_t left = builder->pending_count - first;
-        uint32_t count = MIN(MIN(MAX(inserted, 1u), builder->batch_max), left);
-        uint32_t rows = count;
-        for (uint32_t i = first; i < first + count; i++) {
-            uint32_t offset = builder->pending[i];
-            while (upper < graph->header.upper_count && graph->upper_points[upper] < offset)
-                upper++;
-            if (upper < graph->header.upper_count && graph->upper_points[upper] == offset)
-                rows += oct_hnsw_upper_level(graph, upper);
-        }
-        most = MAX(most, rows);
-        first += count;
-        inserted += count;
-    }
-    return most;
-}
-
-static oct_status take_worker(oct_hnsw_builder *builder, hnsw_worker *worker, oct_error *error)
-{
-    const oct_hnsw *graph = builder->graph;
-    oct_status status = OCT_OK;
-    uint32_t gather = graph->m0;
-    if (builder->old) gather += HNSW_REPAIR_CANDIDATES_MAX;
-    TRY(oct_hnsw_scratch_create(builder->alloc, &worker->scratch, error));
-    TRY(oct_hnsw_scratch_prepare(worker->scratch, graph, graph->header.ef_construct, gather,
-                                 error));
-    TRY(take(builder, &worker->keys, builder->keys_capacity, sizeof *worker->keys, error));
-    TRY(take(builder, &worker->chosen, graph->m0, sizeof *worker->chosen, error));
-done:
-    return status;
-}
-
-oct_status oct_hnsw_builder_plan(oct_hnsw_builder *builder, oct_error *error)
-{
-    const oct_hnsw *graph = builder->graph;
-    const oct_host *host = builder->host;
-    oct_status status = OCT_OK;
-    uint32_t count = graph->header.count;
-    uint32_t m = graph->header.m;
-    TRY(take(builder, &builder->pending, count, sizeof(uint32_t), error));
-    for (uint32_t offset = 0; offset < count; offset++) {
-        if (!oct_flat_has(&graph->flat, offset) || oct_bits_get(builder->members, offset)) continue;
-        builder->pending[builder->pending_count++] = offset;
-    }
-    builder->total = graph->header.inserted + builder->pending_count;
-    builder->batch_max = MAX(builder->total / BATCHES_MIN, 1u);
-    builder->own_rows_max = plan_batches(builder);
-    size_t own_links = 0;
-    if (!oct_size_multiply(builder->own_rows_max, m, &own_links))
-        TRY(oct_fail_nomem(error, "a graph builder"));
-    TRY(take(builder, &builder->batch_rows, builder->batch_max + 1, sizeof(uint32_t), error));
-    TRY(take(builder, &builder->own_nodes, own_links, sizeof(uint32_t), error));
-    TRY(take(builder, &builder->own_scores, own_links, sizeof(int32_t), error));
-    TRY(take(builder, &builder->edges, own_links, sizeof(hnsw_edge), error));
-    TRY(take(builder, &builder->edges_other, own_links, sizeof(hnsw_edge), error));
-    TRY(take(builder, &builder->groups, own_links + 1, sizeof(uint32_t), error));
-    TRY(take(builder, &builder->reached, oct_bits_words(count), sizeof(uint64_t), error));
-    TRY(take(builder, &builder->queue, count, sizeof(uint32_t), error));
-
-    /* A pruned row has its links and at most one new one per point of the batch. */
-    builder->keys_capacity = MAX(graph->header.ef_construct, graph->m0 + builder->batch_max);
-    if (builder->old)
-        builder->keys_capacity =
-            MAX(builder->keys_capacity, graph->m0 + HNSW_REPAIR_CANDIDATES_MAX);
-    builder->worker_count = 1;
-    if (host->parallel && host->parallel_width > 1)
-        builder->worker_count = MIN(host->parallel_width, (uint32_t)HNSW_WORKERS_MAX);
-    for (uint32_t i = 0; i < builder->worker_count; i++)
-        TRY(take_worker(builder, &builder->workers[i], error));
-done:
     return status;
 }
 
@@ -270,12 +121,7 @@ oct_status oct_hnsw_builder_create(const oct_host *host, const oct_flat *flat,
     TRY(oct_hnsw_header_init(flat, params, &header, error));
     if (reuse) TRY(check_reuse(flat, params, reuse, error));
     TRY(oct_hnsw_builder_base(host, flat, &header, &builder, error));
-    if (reuse) TRY(oct_hnsw_adopt_map(builder, reuse, error));
-    list_uppers(builder, reuse, false);
-    TRY(oct_hnsw_builder_block(builder, error));
-    list_uppers(builder, reuse, true);
-    if (reuse) TRY(oct_hnsw_adopt_plan(builder, reuse, error));
-    TRY(oct_hnsw_builder_plan(builder, error));
+    TRY(oct_hnsw_prepare_begin(builder, reuse, error));
     *out = builder;
     builder = NULL;
 done:
@@ -319,17 +165,11 @@ void oct_hnsw_builder_destroy(oct_hnsw_builder *builder)
 
 /* ---- encode ----------------------------------------------------------------------------- */
 
-typedef struct fit_source {
-    const oct_flat *flat;
-    oct_status status;
-    oct_error *error;
-} fit_source;
-
 /* Row `index`, or the next one there is, or else the last one before. */
 static const float *fit_vector(void *self, uint32_t index)
 {
-    fit_source *source = self;
-    const oct_flat *flat = source->flat;
+    oct_hnsw_builder *builder = self;
+    const oct_flat *flat = &builder->graph->flat;
     uint32_t at = index;
     while (at < flat->count && !oct_flat_has(flat, at))
         at++;
@@ -339,23 +179,42 @@ static const float *fit_vector(void *self, uint32_t index)
             at--;
     }
     const float *row = oct_flat_row(flat, at);
-    if (flat->touch && source->status == OCT_OK)
-        source->status = flat->touch(flat->touch_arg, row, flat->dim * sizeof *row, source->error);
+    if (flat->touch && builder->fit_status == OCT_OK)
+        builder->fit_status =
+            flat->touch(flat->touch_arg, row, flat->dim * sizeof *row, builder->fit_error);
     return row;
 }
 
-/* A restored build has its code space already. */
-static oct_status fit_codes(oct_hnsw_builder *builder, oct_error *error)
+/* A restored build has its code space already, and one of floats needs none. */
+static bool needs_fit(const oct_hnsw_builder *builder)
+{
+    return oct_hnsw_has_codes(builder->graph) && builder->graph->space.row_bytes == 0;
+}
+
+static void fit_begin(oct_hnsw_builder *builder)
+{
+    const oct_hnsw *graph = builder->graph;
+    if (!needs_fit(builder)) return;
+    const oct_codes_source vectors = { .vector = fit_vector,
+                                       .self = builder,
+                                       .count = builder->total > 0 ? graph->header.count : 0 };
+    builder->fit_items = oct_codes_fit_begin(&builder->fitting, graph->flat.dim, &vectors);
+}
+
+static oct_status fit(oct_hnsw_builder *builder, uint32_t first, uint32_t end, oct_error *error)
+{
+    builder->fit_error = error;
+    for (uint32_t i = first; i < end; i++)
+        oct_codes_fit_look(&builder->fitting, i);
+    return builder->fit_status;
+}
+
+static void fit_end(oct_hnsw_builder *builder)
 {
     oct_hnsw *graph = builder->graph;
-    if (graph->space.row_bytes > 0) return OCT_OK;
-    fit_source source = { .flat = &graph->flat, .error = error };
-    const oct_codes_source vectors = { .vector = fit_vector,
-                                       .self = &source,
-                                       .count = builder->total > 0 ? graph->header.count : 0 };
-    oct_codes_fit(&graph->space, graph->flat.metric, graph->flat.dim, &vectors);
+    if (!needs_fit(builder)) return;
+    oct_codes_fit_end(&builder->fitting, graph->flat.metric, &graph->space);
     graph->header.scale = graph->space.scale;
-    return source.status;
 }
 
 static void encode(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t offset)
@@ -370,6 +229,7 @@ static void encode(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t offs
 
 /* ---- rounds ----------------------------------------------------------------------------- */
 
+/* A phase of items that all threads share. */
 typedef struct phase_items {
     void (*run)(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t item);
     uint32_t count;
@@ -377,27 +237,36 @@ typedef struct phase_items {
     uint32_t round; /* items per thread in a round under a budget: about a millisecond */
 } phase_items;
 
+/* How many items make a round, when each costs about `numbers` multiplications. */
+static uint32_t round_of(uint64_t numbers, uint32_t most)
+{
+    return (uint32_t)MAX(MIN(ROUND_NUMBERS / MAX(numbers, 1u), (uint64_t)most), 1u);
+}
+
 static phase_items items_of(const oct_hnsw_builder *builder)
 {
-    uint32_t count = builder->graph->header.count;
+    const hnsw_header *header = &builder->graph->header;
+    uint64_t row = header->dim, walk = row * header->ef_construct * WALK_FACTOR;
     switch (builder->phase) {
     case HNSW_ENCODE:
-        return (phase_items){ .run = encode, .count = count, .block = 64, .round = 1024 };
-    case HNSW_ADOPT:
-        return (phase_items){ .run = oct_hnsw_adopt, .count = count, .block = 16, .round = 64 };
-    case HNSW_SEARCH:
         return (phase_items){
-            .run = oct_hnsw_batch_search, .count = builder->batch_count, .block = 1, .round = 8
+            .run = encode, .count = header->count, .block = 64, .round = round_of(row * 8, 1024)
         };
+    case HNSW_ADOPT:
+        return (
+            phase_items){ .run = oct_hnsw_adopt, .count = header->count, .block = 16, .round = 16 };
+    case HNSW_SEARCH:
+        return (phase_items){ .run = oct_hnsw_batch_search,
+                              .count = builder->batch_count,
+                              .block = 1,
+                              .round = round_of(walk, 8) };
     case HNSW_APPLY:
         return (phase_items){
             .run = oct_hnsw_batch_apply, .count = builder->group_count, .block = 16, .round = 64
         };
-    case HNSW_CONNECT:
-    case HNSW_DONE:
-        break;
+    default:
+        return (phase_items){ 0 };
     }
-    return (phase_items){ 0 };
 }
 
 /* One thread's part of a round. */
@@ -444,7 +313,45 @@ static oct_status touch_round(const oct_hnsw_builder *builder, phase_items items
 
 /* ---- phases ----------------------------------------------------------------------------- */
 
-/* The next batch, or, when there is none, the last phase. */
+/* Pieces of the links, and what stands before them. */
+static oct_status sum(oct_hnsw_builder *builder, uint32_t first, uint32_t end, oct_error *error)
+{
+    hnsw_header *header = &builder->graph->header;
+    size_t links = builder->graph->layout.bias;
+    size_t from = (size_t)first * SUM_BYTES, to = MIN((size_t)end * SUM_BYTES, links);
+    UNUSED(error);
+    if (first == 0) header->crc = oct_hnsw_header_crc(header);
+    from = MAX(from, sizeof *header);
+    header->crc = oct_crc32c(header->crc, builder->block + from, to - from);
+    return OCT_OK;
+}
+
+/* The loop of the phase at hand; run is NULL when it is one of items for all threads. */
+static hnsw_loop loop_of(const oct_hnsw_builder *builder)
+{
+    size_t links = builder->graph->layout.bias;
+    switch (builder->phase) {
+    case HNSW_FIT:
+        return (hnsw_loop){ fit, builder->fit_items,
+                            round_of((uint64_t)builder->graph->header.dim * 8, 1024) };
+    case HNSW_SUM:
+        return (hnsw_loop){ sum, (uint32_t)((links - 1) / SUM_BYTES + 1), 4 };
+    case HNSW_BEGIN:
+    case HNSW_COLLECT:
+    case HNSW_COUNT:
+    case HNSW_SCATTER:
+    case HNSW_GROUP:
+    case HNSW_END:
+        return oct_hnsw_batch_loop(builder);
+    case HNSW_PART_COPY:
+    case HNSW_PART_AUDIT:
+        return oct_hnsw_restore_loop(builder);
+    default:
+        return oct_hnsw_prepare_loop(builder);
+    }
+}
+
+/* The next batch, or, when there is none, the last phases. */
 static void begin_batch(oct_hnsw_builder *builder)
 {
     if (builder->pending_done == builder->pending_count) {
@@ -453,57 +360,66 @@ static void begin_batch(oct_hnsw_builder *builder)
         return;
     }
     oct_hnsw_batch_begin(builder);
-    builder->phase = HNSW_SEARCH;
 }
 
 /* All items of the phase are done: go on to the next. */
-static void end_phase(oct_hnsw_builder *builder)
+static oct_status end_phase(oct_hnsw_builder *builder, oct_error *error)
 {
+    oct_status status = OCT_OK;
+    hnsw_phase ended = builder->phase;
     builder->next = 0;
-    switch (builder->phase) {
-    case HNSW_ENCODE:
+    if (ended >= HNSW_PART_COPY) return oct_hnsw_restore_next(builder, error);
+    if (ended <= HNSW_BATCHES) {
+        TRY(oct_hnsw_prepare_next(builder, error));
+        if (ended == HNSW_BATCHES) fit_begin(builder);
+    } else if (ended == HNSW_FIT) {
+        fit_end(builder);
+        builder->phase = HNSW_ENCODE;
+    } else if (ended == HNSW_ENCODE && builder->old) {
         builder->phase = HNSW_ADOPT;
-        if (!builder->old) begin_batch(builder);
-        break;
-    case HNSW_ADOPT:
-        oct_hnsw_adopt_finish(builder);
+    } else if (ended >= HNSW_BEGIN && ended < HNSW_END) {
+        oct_hnsw_batch_next(builder);
+    } else if (ended == HNSW_CONNECT || ended == HNSW_SUM) {
+        builder->phase++;
+    } else { /* encode, adopt, or the end of a batch */
+        if (ended == HNSW_ADOPT) oct_hnsw_adopt_finish(builder);
+        if (ended == HNSW_END) oct_hnsw_batch_next(builder);
         begin_batch(builder);
-        break;
-    case HNSW_SEARCH:
-        oct_hnsw_batch_collect(builder);
-        builder->phase = HNSW_APPLY;
-        break;
-    case HNSW_APPLY:
-        oct_hnsw_batch_end(builder);
-        begin_batch(builder);
-        break;
-    case HNSW_CONNECT:
-        builder->phase = HNSW_DONE;
-        break;
-    case HNSW_DONE:
-        break;
     }
+done:
+    return status;
+}
+
+static oct_status run_loop(oct_hnsw_builder *builder, hnsw_loop loop, bool hurry, oct_error *error)
+{
+    uint32_t left = loop.count - builder->next;
+    uint32_t end = builder->next + (hurry ? MIN(left, loop.round) : left);
+    oct_status status = loop.run(builder, builder->next, end, error);
+    builder->next = end;
+    return status;
 }
 
 static oct_status run_phase(oct_hnsw_builder *builder, bool hurry, oct_error *error)
 {
     oct_status status = OCT_OK;
+    hnsw_loop loop = loop_of(builder);
+    phase_items items = items_of(builder);
     if (builder->phase == HNSW_CONNECT) {
         uint32_t points = hurry ? CONNECT_ROUND_POINTS : UINT32_MAX;
-        if (oct_hnsw_connect(builder, points)) end_phase(builder);
+        if (oct_hnsw_connect(builder, points)) TRY(end_phase(builder, error));
         return OCT_OK;
     }
-    phase_items items = items_of(builder);
-    bool codes = oct_hnsw_has_codes(builder->graph);
-    if (builder->phase == HNSW_ENCODE) {
-        if (builder->next == 0 && codes) TRY(fit_codes(builder, error));
-        TRY(touch_round(builder, items, hurry, error));
-    }
-    if (builder->phase == HNSW_ENCODE && !codes)
+    if (loop.run) {
+        TRY(run_loop(builder, loop, hurry, error));
+        items.count = loop_of(builder).count; /* an audit has no items left when it is done */
+    } else if (builder->phase == HNSW_ENCODE && !oct_hnsw_has_codes(builder->graph)) {
+        TRY(touch_round(builder, items, false, error));
         builder->next = items.count;
-    else
+    } else {
+        if (builder->phase == HNSW_ENCODE) TRY(touch_round(builder, items, hurry, error));
         run_round(builder, items, hurry);
-    if (builder->next == items.count) end_phase(builder);
+    }
+    if (builder->next >= items.count) TRY(end_phase(builder, error));
 done:
     return status;
 }
@@ -543,7 +459,6 @@ void oct_hnsw_builder_finish(oct_hnsw_builder *builder, oct_hnsw **out)
     oct_hnsw *graph = builder->graph;
     ASSERT(builder->phase == HNSW_DONE);
     ASSERT(graph != NULL);
-    graph->header.crc = oct_hnsw_crc(&graph->header, graph->block, graph->layout.bias);
     memcpy(builder->block, &graph->header, sizeof graph->header);
     builder->graph = NULL;
     *out = graph;

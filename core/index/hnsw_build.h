@@ -15,13 +15,35 @@ enum {
 };
 
 typedef enum hnsw_phase {
+    /* hnsw_prepare.c says what these do */
+    HNSW_FORGET,
+    HNSW_MAP,
+    HNSW_LEVELS,
+    HNSW_CLEAR, /* a restored build begins here, and goes on with its two phases */
+    HNSW_UPPERS,
+    HNSW_OLD_UPPERS,
+    HNSW_MEMBERS,
+    HNSW_PENDING,
+    HNSW_BATCHES,
+    HNSW_FIT,     /* the code space */
     HNSW_ENCODE,  /* codes of all points */
     HNSW_ADOPT,   /* links of the points of an old graph */
-    HNSW_SEARCH,  /* each point of a batch finds its neighbours in the frozen graph */
-    HNSW_APPLY,   /* each of those neighbours takes the new links */
+    HNSW_BEGIN,   /* a batch is laid out */
+    HNSW_SEARCH,  /* each point of it finds its neighbours in the frozen graph */
+    HNSW_COLLECT, /* its links move into the graph, and make edges back */
+    HNSW_COUNT,   /* the edges are sorted by row, */
+    HNSW_SCATTER, /* a few bits at a time, */
+    HNSW_GROUP,   /* and put into groups, one for each row */
+    HNSW_APPLY,   /* each row takes its new links */
+    HNSW_END,     /* the points of the batch are members */
     HNSW_CONNECT, /* points without a way in get one */
-    HNSW_DONE
+    HNSW_SUM,     /* the checksum of the links */
+    HNSW_DONE,
+    HNSW_PART_COPY, /* hnsw_checkpoint.c: links and members are taken over, */
+    HNSW_PART_AUDIT /* and checked */
 } hnsw_phase;
+
+enum { HNSW_RADIX_BITS = 11 /* edges are sorted by so many bits of the row at a time */ };
 
 /* "The row gets a link to source." A row is counted through all levels: that of an offset on level
  * 0, and behind them the upper rows. */
@@ -44,6 +66,20 @@ typedef struct hnsw_worker {
     uint32_t *chosen; /* [m0] offsets chosen so far */
 } hnsw_worker;
 
+/* A phase that is one loop on one thread: items first .. end - 1, of `count`, at most `round` of
+ * them between two looks at the clock. */
+typedef struct hnsw_loop {
+    oct_status (*run)(oct_hnsw_builder *builder, uint32_t first, uint32_t end, oct_error *error);
+    uint32_t count, round;
+} hnsw_loop;
+
+/* Where the walk through the batches to come is. */
+typedef struct hnsw_plan {
+    uint32_t batch_end; /* of pending points */
+    uint32_t rows;      /* own ones of the batch so far */
+    uint32_t upper;     /* place among the upper points */
+} hnsw_plan;
+
 struct oct_hnsw_builder {
     const oct_host *host;
     const oct_alloc *alloc;
@@ -52,6 +88,15 @@ struct oct_hnsw_builder {
     uint32_t count, m; /* the graph's, for sizes */
     hnsw_phase phase;
     uint32_t next; /* item of the phase to go on with */
+
+    uint32_t uppers_listed;
+    hnsw_plan plan;
+    oct_codes_fitting fitting;
+    uint32_t fit_items;
+    oct_status fit_status; /* of touching the rows that are fitted */
+    oct_error *fit_error;
+    const uint8_t *part; /* bytes of the checkpoint to restore; NULL: none, or restored */
+    hnsw_audit audit;    /* of it */
 
     uint64_t *members; /* bit per point: in the graph, can be found */
     uint32_t *pending; /* [pending_count] offsets to be inserted, ascending */
@@ -66,7 +111,9 @@ struct oct_hnsw_builder {
     int32_t *own_scores;            /* of those */
     hnsw_edge *edges, *edges_other; /* [own_rows_max * m] */
     uint32_t edge_count;
-    uint32_t *groups; /* [own_rows_max * m + 1] where each row's edges begin */
+    uint32_t shift;                        /* bits of the row by which edges are sorted */
+    uint32_t places[1 << HNSW_RADIX_BITS]; /* of the edges with those bits */
+    uint32_t *groups;                      /* [own_rows_max * m + 1] where each row's edges begin */
     uint32_t group_count;
 
     const oct_hnsw *old; /* NULL when starting from nothing */
@@ -129,19 +176,27 @@ void oct_hnsw_select(const oct_hnsw *graph, hnsw_worker *worker, hnsw_place plac
 
 /* ---- the phases ------------------------------------------------------------------------- */
 
+/* hnsw_prepare.c: begin with the first phase; the loop of the phase at hand, if it is one of that
+ * file's; go on to the next, whose memory is taken. `count` of all points 0 is allowed. NOMEM,
+ * LIMIT. */
+OCT_MUST_CHECK oct_status oct_hnsw_prepare_begin(oct_hnsw_builder *builder,
+                                                 const oct_hnsw_reuse *reuse, oct_error *error);
+hnsw_loop oct_hnsw_prepare_loop(const oct_hnsw_builder *builder);
+OCT_MUST_CHECK oct_status oct_hnsw_prepare_next(oct_hnsw_builder *builder, oct_error *error);
+/* hnsw_checkpoint.c: the loop of the phase at hand; to the next. CORRUPT. */
+hnsw_loop oct_hnsw_restore_loop(const oct_hnsw_builder *builder);
+OCT_MUST_CHECK oct_status oct_hnsw_restore_next(oct_hnsw_builder *builder, oct_error *error);
 /* hnsw_repair.c */
 void oct_hnsw_adopt(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t offset);
-oct_status oct_hnsw_adopt_map(oct_hnsw_builder *builder, const oct_hnsw_reuse *reuse,
-                              oct_error *error);
-oct_status oct_hnsw_adopt_plan(oct_hnsw_builder *builder, const oct_hnsw_reuse *reuse,
-                               oct_error *error);
 void oct_hnsw_adopt_finish(oct_hnsw_builder *builder);
-/* hnsw_insert.c */
+/* hnsw_insert.c: how many of the pending points from `first` on make a batch when `inserted` are in
+ * the graph; the phases of a batch, and the next of them: `HNSW_END`'s is left alone. */
+uint32_t oct_hnsw_batch_size(const oct_hnsw_builder *builder, uint32_t inserted, uint32_t first);
 void oct_hnsw_batch_begin(oct_hnsw_builder *builder);
+hnsw_loop oct_hnsw_batch_loop(const oct_hnsw_builder *builder);
+void oct_hnsw_batch_next(oct_hnsw_builder *builder);
 void oct_hnsw_batch_search(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t i);
-void oct_hnsw_batch_collect(oct_hnsw_builder *builder);
 void oct_hnsw_batch_apply(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t group);
-void oct_hnsw_batch_end(oct_hnsw_builder *builder);
 /* hnsw_connect.c: about `points` points; false when there is more to do. */
 void oct_hnsw_connect_begin(oct_hnsw_builder *builder);
 bool oct_hnsw_connect(oct_hnsw_builder *builder, uint32_t points);
@@ -152,14 +207,12 @@ bool oct_hnsw_connect(oct_hnsw_builder *builder, uint32_t points);
 OCT_MUST_CHECK oct_status oct_hnsw_builder_base(const oct_host *host, const oct_flat *flat,
                                                 const hnsw_header *header, oct_hnsw_builder **out,
                                                 oct_error *error);
-/* The block that the header now asks for, all rows empty. */
+/* The block that the header now asks for, to be cleared. (hnsw_prepare.c) */
 OCT_MUST_CHECK oct_status oct_hnsw_builder_block(oct_hnsw_builder *builder, oct_error *error);
-/* List the points that aren't members and take the memory that inserting them needs. */
-OCT_MUST_CHECK oct_status oct_hnsw_builder_plan(oct_hnsw_builder *builder, oct_error *error);
 /* A header for `params` over `flat`. VALIDATION. */
 OCT_MUST_CHECK oct_status oct_hnsw_header_init(const oct_flat *flat, const oct_hnsw_params *params,
                                                hnsw_header *out, oct_error *error);
-/* Highest level of a new point. */
+/* Highest level of a new point (hnsw_prepare.c). */
 uint32_t oct_hnsw_level(uint64_t seed, uint32_t m, uint32_t offset);
 
 #endif

@@ -16,10 +16,12 @@
 #include "base/hash.h"
 #include "index/hnsw_build.h"
 
+enum { COPY_BYTES = 64 << 10 };
+
 bool oct_hnsw_builder_at_rest(const oct_hnsw_builder *builder)
 {
     return builder->phase == HNSW_SEARCH || builder->phase == HNSW_CONNECT ||
-           builder->phase == HNSW_DONE;
+           builder->phase == HNSW_SUM || builder->phase == HNSW_DONE;
 }
 
 oct_status oct_hnsw_builder_save(const oct_hnsw_builder *builder, const oct_hnsw_sink *sink,
@@ -56,28 +58,79 @@ done:
     return status;
 }
 
-/* Take links and members out of the bytes, then check them. */
-static oct_status restore_links(oct_hnsw_builder *builder, const uint8_t *at, oct_error *error)
+/* ---- restoring --------------------------------------------------------------------------- */
+
+/* Pieces of the links, which stand in the block as they did. */
+static oct_status copy(oct_hnsw_builder *builder, uint32_t first, uint32_t end, oct_error *error)
 {
-    oct_hnsw *graph = builder->graph;
-    const oct_flat *flat = &graph->flat;
-    oct_status status = OCT_OK;
+    size_t links = builder->graph->layout.bias;
+    size_t from = (size_t)first * COPY_BYTES, to = MIN((size_t)end * COPY_BYTES, links);
+    UNUSED(error);
+    memcpy(builder->block + from, builder->part + from, to - from);
+    return OCT_OK;
+}
+
+/* The members; they exist. */
+static oct_status copy_members(oct_hnsw_builder *builder, oct_error *error)
+{
+    const oct_flat *flat = &builder->graph->flat;
     size_t words = oct_bits_words(flat->count);
-    memcpy(builder->block, at, graph->layout.bias);
-    if (words > 0) memcpy(builder->members, at + graph->layout.bias, words * sizeof(uint64_t));
+    if (words > 0)
+        memcpy(builder->members, builder->part + builder->graph->layout.bias,
+               words * sizeof(uint64_t));
     for (size_t word = 0; word < words; word++) {
         uint64_t bits = flat->present ? flat->present[word] : UINT64_MAX;
         if (word + 1 == words && flat->count % 64) bits &= (UINT64_C(1) << flat->count % 64) - 1;
         if (builder->members[word] & ~bits)
-            TRY(oct_fail(error, OCT_CORRUPT, "hnsw: the checkpoint has points that don't exist"));
+            return oct_fail(error, OCT_CORRUPT, "hnsw: the checkpoint has points that don't exist");
     }
-    TRY(oct_hnsw_validate(graph, builder->members, error));
+    return OCT_OK;
+}
+
+/* One item: a step of the audit. There are as many as it takes. */
+static oct_status audit(oct_hnsw_builder *builder, uint32_t first, uint32_t end, oct_error *error)
+{
+    oct_hnsw *graph = builder->graph;
+    oct_status status = OCT_OK;
+    bool done = false;
+    for (uint32_t i = first; i < end && !done; i++)
+        TRY(oct_hnsw_audit_step(graph, builder->members, &builder->audit, &done, error));
+    if (!done) return OCT_OK;
     if (graph->header.levels > 0)
         graph->entry_node = graph->header.levels > 1
                                 ? oct_hnsw_upper_find(graph, graph->header.entry)
                                 : graph->header.entry;
+    builder->part = NULL;
 done:
     return status;
+}
+
+hnsw_loop oct_hnsw_restore_loop(const oct_hnsw_builder *builder)
+{
+    size_t links = builder->graph->layout.bias;
+    if (builder->phase == HNSW_PART_COPY)
+        return (hnsw_loop){ copy, (uint32_t)((links - 1) / COPY_BYTES + 1), 4 };
+    /* The last item is the one after which there is no part any more. */
+    return (hnsw_loop){ audit, builder->part ? UINT32_MAX : 0, 1 };
+}
+
+oct_status oct_hnsw_restore_next(oct_hnsw_builder *builder, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    if (builder->phase == HNSW_PART_COPY) {
+        TRY(copy_members(builder, error));
+        builder->phase = HNSW_PART_AUDIT;
+    } else {
+        builder->phase = HNSW_MEMBERS;
+        TRY(oct_hnsw_prepare_next(builder, error));
+    }
+done:
+    return status;
+}
+
+bool oct_hnsw_builder_restoring(const oct_hnsw_builder *builder)
+{
+    return builder->part != NULL;
 }
 
 oct_status oct_hnsw_builder_restore(const oct_host *host, const oct_flat *flat,
@@ -88,17 +141,20 @@ oct_status oct_hnsw_builder_restore(const oct_host *host, const oct_flat *flat,
     oct_hnsw_builder *builder = NULL;
     hnsw_header header;
     hnsw_layout layout;
+    size_t covered = 0;
     *out = NULL;
-    TRY(oct_hnsw_header_read(at, bytes, flat, &header, &layout, error));
+    TRY(oct_hnsw_header_read(at, bytes, flat, &header, &layout, &covered, error));
     TRY(check_part(&header, flat, params, error));
+    hnsw_audit whole = oct_hnsw_audit_begin(&header, at, covered);
     header.flags &= ~(uint32_t)HNSW_FLAG_PART;
     TRY(oct_hnsw_builder_base(host, flat, &header, &builder, error));
     TRY(oct_hnsw_builder_block(builder, error));
-    TRY(restore_links(builder, at, error));
     if (oct_hnsw_has_codes(builder->graph))
         TRY(oct_codes_restore(flat->metric, flat->dim, header.scale, &builder->graph->space,
                               error));
-    TRY(oct_hnsw_builder_plan(builder, error));
+    builder->audit = whole;
+    builder->part = at;
+    builder->phase = HNSW_CLEAR;
     *out = builder;
     builder = NULL;
 done:

@@ -16,6 +16,8 @@
 #include "base/bits.h"
 #include "index/hnsw_build.h"
 
+enum { CONNECT_POINTS = 256 /* connecting one takes as long as following the links of so many */ };
+
 /* ---- the breadth-first search ------------------------------------------------------------ */
 
 typedef struct flood {
@@ -113,6 +115,7 @@ bool oct_hnsw_connect(oct_hnsw_builder *builder, uint32_t points)
         uint32_t offset = builder->next;
         if (!oct_bits_get(builder->members, offset) || oct_bits_get(f.reached, offset)) continue;
         connect_point(builder, offset);
+        points -= MIN(points, (uint32_t)CONNECT_POINTS);
         flood_reach(&f, offset);
         points = MIN(points, flood_run(&f, points));
         if (points == 0) break;

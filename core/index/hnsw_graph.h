@@ -60,6 +60,14 @@ typedef struct hnsw_layout {
     size_t upper_points, upper_starts, upper_links, links, bias, codes, end;
 } hnsw_layout;
 
+/* A check of a whole graph under way: first the checksum of its bytes, then its structure. */
+typedef struct hnsw_audit {
+    const uint8_t *at; /* where the bytes are, header and all */
+    size_t covered, summed;
+    uint32_t expected, crc;
+    uint32_t checked; /* lists and rows */
+} hnsw_audit;
+
 struct oct_hnsw {
     oct_flat flat;
     const oct_alloc *alloc;
@@ -75,6 +83,7 @@ struct oct_hnsw {
     const uint32_t *upper_points, *upper_starts, *upper_links, *links;
     const int32_t *bias;
     const uint8_t *codes;
+    hnsw_audit audit; /* while it is opened */
     /* Links within payload blocks (hnsw_links.c), borrowed; NULL when there are none. */
     const uint32_t *block_starts, *block_links;
     uint32_t block_m;
@@ -85,21 +94,26 @@ OCT_MUST_CHECK oct_status oct_hnsw_layout(const hnsw_header *header, hnsw_layout
                                           oct_error *error);
 /* Set the pointers of a graph whose header, layout and block are set. */
 void oct_hnsw_attach(oct_hnsw *graph);
-/* Memory for a block, zeroed, with its first byte aligned: *owned is what is to be freed. */
+/* Memory for a block, uninitialised, with its first byte aligned: *owned is what is to be freed. */
 OCT_MUST_CHECK oct_status oct_hnsw_block_create(const oct_alloc *alloc, size_t bytes,
                                                 uint8_t **owned, size_t *owned_bytes,
                                                 uint8_t **block, oct_error *error);
 /* The place of a point in upper_points, or HNSW_NONE. */
 uint32_t oct_hnsw_upper_find(const oct_hnsw *graph, uint32_t offset);
-/* Check everything a search relies on, of a graph whose pointers are set. `members` (bit per
- * point) is the set of points in the graph. CORRUPT. */
-OCT_MUST_CHECK oct_status oct_hnsw_validate(const oct_hnsw *graph, const uint64_t *members,
-                                            oct_error *error);
-/* Check a header against rows, and the section size against the header. CORRUPT. */
+/* Check a header against rows, and the section size against the header, but not its crc. CORRUPT.
+ * *covered: bytes that are under the crc, its own apart. */
 OCT_MUST_CHECK oct_status oct_hnsw_header_read(const void *at, size_t bytes, const oct_flat *flat,
                                                hnsw_header *out, hnsw_layout *layout,
-                                               oct_error *error);
-/* crc32c of a header (its crc taken as 0) and the bytes behind it up to `end`. */
+                                               size_t *covered, oct_error *error);
+/* Begin to check everything a search relies on. */
+hnsw_audit oct_hnsw_audit_begin(const hnsw_header *header, const void *at, size_t covered);
+/* Go on with it, for a fraction of a millisecond, on a graph whose pointers are set. `members` (bit
+ * per point; NULL: all) is the set of points in the graph. *done when all is well. CORRUPT. */
+OCT_MUST_CHECK oct_status oct_hnsw_audit_step(const oct_hnsw *graph, const uint64_t *members,
+                                              hnsw_audit *audit, bool *done, oct_error *error);
+/* crc32c of a header, its crc taken as 0. */
+uint32_t oct_hnsw_header_crc(const hnsw_header *header);
+/* ... and the bytes behind it up to `end`. */
 uint32_t oct_hnsw_crc(const hnsw_header *header, const uint8_t *block, size_t end);
 
 static inline const uint32_t *oct_hnsw_row(const oct_hnsw *graph, uint32_t node, uint32_t level)

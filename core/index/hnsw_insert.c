@@ -8,8 +8,8 @@
  *   1. search, in parallel: each point walks the graph as it was before the batch and chooses its
  *      own links, which wait beside the graph (so the graph stays whole and can be saved);
  *   2. collect: own links move into the graph; each makes an edge back to its source. The edges are
- *      sorted by row, those of one row by source - points of a batch come in offset order and the
- *      sort is stable;
+ *      counted and scattered, which sorts them by row, those of one row by source - points of a
+ *      batch come in offset order and the sort is stable;
  *   3. apply, in parallel: each row takes all its new links at once, and is pruned at most once.
  *
  * No step depends on which thread came first, so the graph is the same on one thread and on
@@ -19,8 +19,6 @@
 #include "base/bits.h"
 #include "index/hnsw_build.h"
 
-enum { RADIX_BITS = 11 };
-
 /* The level of a point whose place in upper_points is `upper`. */
 static uint32_t level_of(const oct_hnsw *graph, uint32_t upper)
 {
@@ -29,22 +27,33 @@ static uint32_t level_of(const oct_hnsw *graph, uint32_t upper)
 
 /* ---- begin ------------------------------------------------------------------------------ */
 
+uint32_t oct_hnsw_batch_size(const oct_hnsw_builder *builder, uint32_t inserted, uint32_t first)
+{
+    return MIN(MIN(MAX(inserted, 1u), builder->batch_max), builder->pending_count - first);
+}
+
 /* Choose the points of the next batch. */
 void oct_hnsw_batch_begin(oct_hnsw_builder *builder)
 {
-    oct_hnsw *graph = builder->graph;
-    uint32_t left = builder->pending_count - builder->pending_done;
-    uint32_t grown = MAX(graph->header.inserted, 1u);
-    builder->batch_count = MIN(MIN(grown, builder->batch_max), left);
-    uint32_t row = 0;
-    for (uint32_t i = 0; i < builder->batch_count; i++) {
+    builder->batch_count =
+        oct_hnsw_batch_size(builder, builder->graph->header.inserted, builder->pending_done);
+    builder->batch_rows[0] = 0;
+    builder->edge_count = 0;
+    builder->phase = HNSW_BEGIN;
+}
+
+/* Give its points their rows. */
+static oct_status lay_out(oct_hnsw_builder *builder, uint32_t first, uint32_t end, oct_error *error)
+{
+    const oct_hnsw *graph = builder->graph;
+    UNUSED(error);
+    for (uint32_t i = first; i < end; i++) {
         uint32_t offset = builder->pending[builder->pending_done + i];
-        builder->batch_rows[i] = row;
-        row += 1 + level_of(graph, oct_hnsw_upper_find(graph, offset));
+        builder->batch_rows[i + 1] =
+            builder->batch_rows[i] + 1 + level_of(graph, oct_hnsw_upper_find(graph, offset));
     }
-    builder->batch_rows[builder->batch_count] = row;
-    ASSERT(row <= builder->own_rows_max);
-    builder->next = 0;
+    ASSERT(builder->batch_rows[end] <= builder->own_rows_max);
+    return OCT_OK;
 }
 
 /* ---- search ----------------------------------------------------------------------------- */
@@ -96,33 +105,11 @@ static void collect_row(oct_hnsw_builder *builder, uint32_t own_row, uint32_t no
     }
 }
 
-/* One pass of a stable radix sort by `RADIX_BITS` bits of the row. */
-static void sort_pass(oct_hnsw_builder *builder, uint32_t shift)
-{
-    uint32_t places[1 << RADIX_BITS] = { 0 };
-    const uint32_t mask = (1u << RADIX_BITS) - 1;
-    for (uint32_t i = 0; i < builder->edge_count; i++)
-        places[(builder->edges[i].row >> shift) & mask]++;
-    uint32_t sum = 0;
-    for (uint32_t i = 0; i <= mask; i++) {
-        uint32_t count = places[i];
-        places[i] = sum;
-        sum += count;
-    }
-    for (uint32_t i = 0; i < builder->edge_count; i++) {
-        hnsw_edge edge = builder->edges[i];
-        builder->edges_other[places[(edge.row >> shift) & mask]++] = edge;
-    }
-    hnsw_edge *sorted = builder->edges_other;
-    builder->edges_other = builder->edges;
-    builder->edges = sorted;
-}
-
-void oct_hnsw_batch_collect(oct_hnsw_builder *builder)
+static oct_status collect(oct_hnsw_builder *builder, uint32_t first, uint32_t end, oct_error *error)
 {
     const oct_hnsw *graph = builder->graph;
-    builder->edge_count = 0;
-    for (uint32_t i = 0; i < builder->batch_count; i++) {
+    UNUSED(error);
+    for (uint32_t i = first; i < end; i++) {
         uint32_t offset = builder->pending[builder->pending_done + i];
         uint32_t row = builder->batch_rows[i];
         uint32_t levels = builder->batch_rows[i + 1] - row;
@@ -130,17 +117,68 @@ void oct_hnsw_batch_collect(oct_hnsw_builder *builder)
         for (uint32_t level = 0; level < levels; level++)
             collect_row(builder, row + level, level == 0 ? offset : upper, level);
     }
-    uint64_t rows = (uint64_t)graph->header.count + graph->header.upper_rows;
-    for (uint32_t shift = 0; shift < 32 && rows >> shift; shift += RADIX_BITS)
-        sort_pass(builder, shift);
+    return OCT_OK;
+}
 
-    builder->group_count = 0;
-    for (uint32_t i = 0; i < builder->edge_count; i++) {
+/* The bits of an edge's row that are sorted by. */
+static uint32_t digit(const oct_hnsw_builder *builder, const hnsw_edge *edge)
+{
+    return (edge->row >> builder->shift) & ((1u << HNSW_RADIX_BITS) - 1);
+}
+
+/* A pass of a stable radix sort: how many edges have each digit, ... */
+static oct_status count_digits(oct_hnsw_builder *builder, uint32_t first, uint32_t end,
+                               oct_error *error)
+{
+    UNUSED(error);
+    for (uint32_t i = first; i < end; i++)
+        builder->places[digit(builder, &builder->edges[i])]++;
+    return OCT_OK;
+}
+
+/* ... where the first of them goes, ... */
+static void place_digits(oct_hnsw_builder *builder)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < ARRAY_COUNT(builder->places); i++) {
+        uint32_t count = builder->places[i];
+        builder->places[i] = sum;
+        sum += count;
+    }
+}
+
+/* ... and all move there. */
+static oct_status scatter(oct_hnsw_builder *builder, uint32_t first, uint32_t end, oct_error *error)
+{
+    UNUSED(error);
+    for (uint32_t i = first; i < end; i++) {
+        hnsw_edge edge = builder->edges[i];
+        builder->edges_other[builder->places[digit(builder, &edge)]++] = edge;
+    }
+    return OCT_OK;
+}
+
+/* A pass ended: true when there is one more. */
+static bool next_digit(oct_hnsw_builder *builder)
+{
+    const hnsw_header *header = &builder->graph->header;
+    uint64_t rows = (uint64_t)header->count + header->upper_rows;
+    hnsw_edge *sorted = builder->edges_other;
+    builder->edges_other = builder->edges;
+    builder->edges = sorted;
+    builder->shift += HNSW_RADIX_BITS;
+    return builder->shift < 32 && rows >> builder->shift;
+}
+
+static oct_status group(oct_hnsw_builder *builder, uint32_t first, uint32_t end, oct_error *error)
+{
+    UNUSED(error);
+    for (uint32_t i = first; i < end; i++) {
         if (i == 0 || builder->edges[i].row != builder->edges[i - 1].row)
             builder->groups[builder->group_count++] = i;
     }
     builder->groups[builder->group_count] = builder->edge_count;
-    builder->next = 0;
+    return OCT_OK;
 }
 
 /* ---- apply ------------------------------------------------------------------------------ */
@@ -216,10 +254,11 @@ void oct_hnsw_batch_apply(oct_hnsw_builder *builder, hnsw_worker *worker, uint32
 
 /* ---- end -------------------------------------------------------------------------------- */
 
-void oct_hnsw_batch_end(oct_hnsw_builder *builder)
+static oct_status admit(oct_hnsw_builder *builder, uint32_t first, uint32_t end, oct_error *error)
 {
     oct_hnsw *graph = builder->graph;
-    for (uint32_t i = 0; i < builder->batch_count; i++) {
+    UNUSED(error);
+    for (uint32_t i = first; i < end; i++) {
         uint32_t offset = builder->pending[builder->pending_done + i];
         uint32_t levels = builder->batch_rows[i + 1] - builder->batch_rows[i];
         oct_bits_set(builder->members, offset);
@@ -228,6 +267,56 @@ void oct_hnsw_batch_end(oct_hnsw_builder *builder)
         graph->header.entry = offset;
         graph->entry_node = levels > 1 ? oct_hnsw_upper_find(graph, offset) : offset;
     }
-    graph->header.inserted += builder->batch_count;
-    builder->pending_done += builder->batch_count;
+    return OCT_OK;
+}
+
+/* ---- phases ----------------------------------------------------------------------------- */
+
+hnsw_loop oct_hnsw_batch_loop(const oct_hnsw_builder *builder)
+{
+    switch (builder->phase) {
+    case HNSW_BEGIN:
+        return (hnsw_loop){ lay_out, builder->batch_count, 1 << 12 };
+    case HNSW_COLLECT:
+        return (hnsw_loop){ collect, builder->batch_count, 1 << 9 };
+    case HNSW_COUNT:
+        return (hnsw_loop){ count_digits, builder->edge_count, 1 << 16 };
+    case HNSW_SCATTER:
+        return (hnsw_loop){ scatter, builder->edge_count, 1 << 15 };
+    case HNSW_GROUP:
+        return (hnsw_loop){ group, builder->edge_count, 1 << 16 };
+    case HNSW_END:
+        return (hnsw_loop){ admit, builder->batch_count, 1 << 13 };
+    default:
+        return (hnsw_loop){ 0 };
+    }
+}
+
+void oct_hnsw_batch_next(oct_hnsw_builder *builder)
+{
+    switch (builder->phase) {
+    case HNSW_COLLECT:
+        builder->shift = 0;
+        memset(builder->places, 0, sizeof builder->places);
+        break;
+    case HNSW_COUNT:
+        place_digits(builder);
+        break;
+    case HNSW_SCATTER:
+        if (next_digit(builder)) {
+            memset(builder->places, 0, sizeof builder->places);
+            builder->phase = HNSW_COUNT;
+            return;
+        }
+        builder->group_count = 0;
+        builder->groups[0] = 0;
+        break;
+    case HNSW_END:
+        builder->graph->header.inserted += builder->batch_count;
+        builder->pending_done += builder->batch_count;
+        return;
+    default:
+        break;
+    }
+    builder->phase++;
 }

@@ -11,62 +11,8 @@
  * merged data may differ), but a link says only who is near. */
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/bits.h"
 #include "index/hnsw_build.h"
-
-/* ---- plan ------------------------------------------------------------------------------- */
-
-/* Which old point each new one was. */
-oct_status oct_hnsw_adopt_map(oct_hnsw_builder *builder, const oct_hnsw_reuse *reuse,
-                              oct_error *error)
-{
-    const oct_hnsw *graph = builder->graph;
-    oct_status status = OCT_OK;
-    uint32_t old_count = reuse->graph->header.count;
-    if (graph->header.count == 0) return OCT_OK;
-    TRY(oct_array_resize(builder->alloc, &builder->old_offsets, 0, graph->header.count,
-                         sizeof(uint32_t), error));
-    memset(builder->old_offsets, 0xff, graph->header.count * sizeof(uint32_t));
-    for (uint32_t old = 0; old < old_count; old++) {
-        uint32_t offset = reuse->new_offsets[old];
-        if (offset == OCT_HNSW_GONE || !oct_flat_has(&reuse->graph->flat, old)) continue;
-        if (offset >= graph->header.count || builder->old_offsets[offset] != HNSW_NONE ||
-            !oct_flat_has(&graph->flat, offset))
-            TRY(oct_fail(error, OCT_VALIDATION,
-                         "hnsw: point %" PRIu32 " of the old graph can't become point %" PRIu32,
-                         old, offset));
-        builder->old_offsets[offset] = old;
-    }
-done:
-    return status;
-}
-
-/* Take over which points live on. Called when the upper points of the new graph are known. */
-oct_status oct_hnsw_adopt_plan(oct_hnsw_builder *builder, const oct_hnsw_reuse *reuse,
-                               oct_error *error)
-{
-    oct_hnsw *graph = builder->graph;
-    const oct_hnsw *old = reuse->graph;
-    oct_status status = OCT_OK;
-    if (old->header.upper_count > 0)
-        TRY(oct_array_resize(builder->alloc, &builder->new_uppers, 0, old->header.upper_count,
-                             sizeof(uint32_t), error));
-    builder->old = old;
-    builder->new_offsets = reuse->new_offsets;
-    for (uint32_t i = 0; i < old->header.upper_count; i++) {
-        uint32_t offset = reuse->new_offsets[old->upper_points[i]]; /* checked by the map */
-        builder->new_uppers[i] =
-            offset == OCT_HNSW_GONE ? HNSW_NONE : oct_hnsw_upper_find(graph, offset);
-    }
-    for (uint32_t offset = 0; offset < graph->header.count; offset++) {
-        if (builder->old_offsets[offset] == HNSW_NONE) continue;
-        oct_bits_set(builder->members, offset);
-        graph->header.inserted++;
-    }
-done:
-    return status;
-}
 
 /* ---- rows ------------------------------------------------------------------------------- */
 

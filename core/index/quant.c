@@ -142,6 +142,16 @@ void oct_quant_attach(oct_quant *quant)
     quant->rows = block + quant->rows_at;
 }
 
+oct_status oct_quant_write_piece(const oct_quant *quant, size_t *at, const oct_hnsw_sink *sink,
+                                 bool *done, oct_error *error)
+{
+    size_t bytes = MIN(quant->end - *at, (size_t)OCT_HNSW_PIECE_BYTES);
+    oct_status status = sink->append(sink->self, quant->block + *at, bytes, error);
+    *at += bytes;
+    *done = status == OCT_OK && *at == quant->end;
+    return status;
+}
+
 oct_status oct_quant_write(const oct_quant *quant, const oct_hnsw_sink *sink, oct_error *error)
 {
     return sink->append(sink->self, quant->block, quant->end, error);

@@ -73,6 +73,11 @@ oct_quant *oct_quant_builder_finish(oct_quant_builder *builder);
 /* The codes as one section. Layout: quant_codes.h. */
 OCT_MUST_CHECK oct_status oct_quant_write(const oct_quant *quant, const oct_hnsw_sink *sink,
                                           oct_error *error);
+/* The same in pieces of OCT_HNSW_PIECE_BYTES: the next one, from *at on (0 at first), which moves;
+ * *done when it was the last. */
+OCT_MUST_CHECK oct_status oct_quant_write_piece(const oct_quant *quant, size_t *at,
+                                                const oct_hnsw_sink *sink, bool *done,
+                                                oct_error *error);
 /* Codes over the section's bytes (64-byte aligned, borrowed) and the rows they were made of.
  * Everything a search relies on is checked: CORRUPT. */
 OCT_MUST_CHECK oct_status oct_quant_open(const oct_alloc *alloc, const oct_flat *flat,

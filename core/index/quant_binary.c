@@ -28,7 +28,11 @@
 #include "simd/fmath.h"
 #include "simd/metric.h"
 
-enum { ROWS_PER_STEP = 2048, PAIRS = 2048, PLANES_MAX = 8 };
+enum {
+    STEP_VALUES = 1 << 17, /* looked at in one step of training */
+    PAIRS = 2048,
+    PLANES_MAX = 8
+};
 
 enum { LINE_BASE, LINE_SLOPE }; /* header.values */
 
@@ -129,8 +133,9 @@ static bool train(quant_training *training)
 {
     const quant_header *header = &training->quant->header;
     double *sums = training->work, *squares = sums + header->dim;
-    uint32_t first = MIN(training->step * (uint32_t)ROWS_PER_STEP, training->sample_count);
-    uint32_t end = MIN(first + (uint32_t)ROWS_PER_STEP, training->sample_count);
+    uint32_t rows = MAX((uint32_t)STEP_VALUES / header->dim, 1u);
+    uint32_t first = (uint32_t)MIN((uint64_t)training->step * rows, training->sample_count);
+    uint32_t end = MIN(first + rows, training->sample_count);
     for (uint32_t k = first; k < end; k++) {
         const float *row = oct_flat_row(training->flat, training->sample[k]);
         for (uint32_t i = 0; i < header->dim; i++) {

@@ -2,7 +2,7 @@
  *
  * quant_build.c - making quantized codes: train on a sample, code every row, in bounded steps.
  *
- * The block is built in memory and written as a whole: its extras stand in front of its rows, and
+ * The block is built in memory and then written: its extras stand in front of its rows, and
  * binary codes look at rows again when all are there. All memory is taken at the beginning, so that
  * a long build can't fail in its last second. Rows are coded in parallel; each depends on nothing
  * but itself and what training found, so neither threads nor cuts change a byte. */
@@ -15,7 +15,7 @@
 
 enum {
     SAMPLE_MAX = 1 << 16,
-    ROUND_ROWS = 512, /* coded by one thread between two looks at the clock */
+    ROUND_ROWS = 256, /* coded by one thread between two looks at the clock */
     WORKERS_MAX = 64
 };
 
@@ -243,7 +243,9 @@ static void train(oct_quant_builder *builder)
 {
     const quant_kind *kind = builder->quant->kind;
     if (kind->train_steps) {
-        builder->trained = run_round(builder, kind->train_steps(&builder->quant->header), 1);
+        if (!run_round(builder, kind->train_steps(&builder->quant->header), 1)) return;
+        builder->next = 0;
+        builder->trained = ++builder->training.pass == kind->train_passes;
     } else {
         builder->trained = kind->train(&builder->training);
         builder->training.step++;

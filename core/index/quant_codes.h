@@ -61,6 +61,7 @@ typedef struct quant_training {
     uint32_t sample_count;
     void *work;    /* [kind->train_bytes], zeroed at the start, aligned to 64 */
     uint32_t step; /* counts the calls */
+    uint32_t pass; /* ... or those through all steps before */
 } quant_training;
 
 struct quant_kind {
@@ -71,10 +72,12 @@ struct quant_kind {
     /* Memory for training and for coding one row. */
     size_t (*train_bytes)(const quant_header *header);
     size_t (*encode_bytes)(const quant_header *header);
-    /* How many steps training has when they don't depend on each other (and then run in parallel,
-     * each with its `step` and a `work` of its thread). NULL: one after another until done. */
+    /* How many steps a pass of the training has when they don't depend on each other (and then run
+     * in parallel, each with its `step` and a `work` of its thread), and how many passes there are,
+     * each of which needs the one before. NULL: one step after another until done. */
     uint32_t (*train_steps)(const quant_header *header);
-    /* A step of about a millisecond or more; true when done. */
+    uint32_t train_passes;
+    /* A step of at most a millisecond or so; true when done. */
     bool (*train)(quant_training *training);
     void (*encode)(const oct_quant *quant, const float *vector, void *work, uint8_t *row,
                    uint32_t *extra);

@@ -167,7 +167,7 @@ static void set_bounds(const quant_training *training, uint32_t chunk, const flo
     }
 }
 
-/* One chunk a step. */
+/* One chunk a step, one round of k-means a pass. */
 static bool train(quant_training *training)
 {
     const quant_header *header = &training->quant->header;
@@ -180,12 +180,11 @@ static bool train(quant_training *training)
         load_chunk(header, oct_flat_row(training->flat, training->sample[at]), chunk,
                    work->rows[r]);
     }
-    for (uint32_t k = 0; k < CENTROIDS && rows > 0; k++)
+    for (uint32_t k = 0; k < CENTROIDS && rows > 0 && training->pass == 0; k++)
         for (uint32_t d = 0; d < width; d++)
             centroids[(size_t)d * CENTROIDS + k] = work->rows[(size_t)k * rows / CENTROIDS][d];
-    for (uint32_t round = 0; round < ROUNDS && rows > 0; round++)
-        move_centroids(work, centroids, width, assign(work, rows, centroids, width));
-    set_bounds(training, chunk, centroids);
+    if (rows > 0) move_centroids(work, centroids, width, assign(work, rows, centroids, width));
+    if (training->pass + 1 == ROUNDS) set_bounds(training, chunk, centroids);
     return true;
 }
 
@@ -333,6 +332,7 @@ const quant_kind oct_quant_product = { .plan = plan,
                                        .train_bytes = train_bytes,
                                        .encode_bytes = encode_bytes,
                                        .train_steps = train_steps,
+                                       .train_passes = ROUNDS,
                                        .train = train,
                                        .encode = encode,
                                        .query_bytes = query_bytes,

@@ -32,7 +32,7 @@ enum {
     QUERY_CENTRE = 64,
     BYTE_CENTRE = 128, /* Manhattan */
     SAMPLE_VALUES = 1 << 20,
-    ROWS_PER_STEP = 4096
+    STEP_VALUES = 1 << 17 /* looked at in one step of training */
 };
 
 enum { STEP, CENTRE }; /* header.values */
@@ -86,40 +86,30 @@ static float from_ordered(uint32_t bits)
     return value;
 }
 
-/* The component of this rank (0 = smallest) among those of the first `vectors` sampled rows,
- * found eight bits at a time. */
-static float select_rank(const quant_training *training, uint32_t vectors, uint64_t rank)
-{
-    uint32_t prefix = 0;
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        uint64_t counts[256] = { 0 };
-        for (uint32_t k = 0; k < vectors; k++) {
-            uint32_t place = (uint32_t)((uint64_t)k * training->sample_count / vectors);
-            const float *row = oct_flat_row(training->flat, training->sample[place]);
-            for (uint32_t i = 0; i < training->flat->dim; i++) {
-                uint32_t bits = ordered_bits(row[i]);
-                if (shift == 24 || bits >> (shift + 8) == prefix) counts[bits >> shift & 255]++;
-            }
-        }
-        uint32_t bucket = 0;
-        while (bucket < 255 && rank >= counts[bucket])
-            rank -= counts[bucket++];
-        prefix = prefix << 8 | bucket;
-    }
-    return from_ordered(prefix);
-}
-
+/* What training has done. A quantile is found eight bits at a time: a pass over the sample counts
+ * the components that begin with `prefix` by their next eight bits. */
 typedef struct scalar_work {
     float low, high;
-    uint32_t next; /* row to look at */
+    uint32_t next; /* row to look at, or one of the sample */
     bool any;
+    bool has_low;        /* the lower quantile is found */
+    uint32_t known_bits; /* of the prefix */
+    uint32_t prefix;
+    uint64_t rank; /* of the component looked for, among those with the prefix; 0 = smallest */
+    uint64_t counts[256];
 } scalar_work;
+
+/* Rows to look at in one step. */
+static uint32_t rows_per_step(const quant_training *training)
+{
+    return MAX((uint32_t)STEP_VALUES / training->flat->dim, 1u);
+}
 
 /* Extend the range by the next rows; true when all were seen. */
 static bool widen(const quant_training *training, scalar_work *work)
 {
     const oct_flat *flat = training->flat;
-    uint32_t end = work->next + MIN(flat->count - work->next, (uint32_t)ROWS_PER_STEP);
+    uint32_t end = work->next + MIN(flat->count - work->next, rows_per_step(training));
     for (; work->next < end; work->next++) {
         if (!oct_flat_has(flat, work->next)) continue;
         const float *row = oct_flat_row(flat, work->next);
@@ -133,26 +123,67 @@ static bool widen(const quant_training *training, scalar_work *work)
     return work->next == flat->count;
 }
 
-static void find_quantiles(const quant_training *training, scalar_work *work)
+/* Count the components of the next of the sample's first `vectors`; true when all are. */
+static bool count_components(const quant_training *training, scalar_work *work, uint32_t vectors)
+{
+    uint32_t end = work->next + MIN(vectors - work->next, rows_per_step(training));
+    uint32_t shift = 24 - work->known_bits;
+    for (; work->next < end; work->next++) {
+        uint32_t place = (uint32_t)((uint64_t)work->next * training->sample_count / vectors);
+        const float *row = oct_flat_row(training->flat, training->sample[place]);
+        for (uint32_t i = 0; i < training->flat->dim; i++) {
+            uint32_t bits = ordered_bits(row[i]);
+            if (shift == 24 || bits >> (shift + 8) == work->prefix)
+                work->counts[bits >> shift & 255]++;
+        }
+    }
+    return work->next == vectors;
+}
+
+/* All are counted: the bucket that has the rank is the prefix's next eight bits. */
+static void extend_prefix(scalar_work *work)
+{
+    uint32_t bucket = 0;
+    while (bucket < 255 && work->rank >= work->counts[bucket])
+        work->rank -= work->counts[bucket++];
+    work->prefix = work->prefix << 8 | bucket;
+    work->known_bits += 8;
+    work->next = 0;
+    memset(work->counts, 0, sizeof work->counts);
+}
+
+/* Look at more of the sample; true when both quantiles are found. */
+static bool find_quantiles(const quant_training *training, scalar_work *work)
 {
     uint32_t dim = training->flat->dim;
     uint32_t vectors = MIN(training->sample_count, MAX((uint32_t)SAMPLE_VALUES / dim, 64u));
-    if (vectors == 0) return;
+    if (vectors == 0) return true;
     uint64_t values = (uint64_t)vectors * dim;
     double outside = (1.0 - (double)training->quant->header.quantile) / 2;
     uint64_t cut = MIN((uint64_t)((double)values * outside), (values - 1) / 2);
-    work->low = select_rank(training, vectors, cut);
-    work->high = select_rank(training, vectors, values - 1 - cut);
+    if (work->known_bits == 0 && work->next == 0)
+        work->rank = work->has_low ? values - 1 - cut : cut;
+    if (!count_components(training, work, vectors)) return false;
+    extend_prefix(work);
+    if (work->known_bits < 32) return false;
+    float found = from_ordered(work->prefix);
+    bool both = work->has_low;
+    if (both)
+        work->high = found;
+    else
+        work->low = found;
+    work->has_low = true;
+    work->known_bits = work->prefix = 0;
+    return both;
 }
 
 static bool train(quant_training *training)
 {
     scalar_work *work = training->work;
     quant_header *header = &training->quant->header;
-    if (header->quantile < 1.0f)
-        find_quantiles(training, work);
-    else if (!widen(training, work))
-        return false;
+    bool all = header->quantile < 1.0f;
+    all = all ? find_quantiles(training, work) : widen(training, work);
+    if (!all) return false;
     double low = (double)work->low, high = (double)work->high;
     header->values[CENTRE] = (float)((low + high) / 2);
     header->values[STEP] = MAX((float)((high - low) / (2 * STEPS)), STEP_MIN);

@@ -29,6 +29,7 @@ void oct_build_free_graph(oct_build *build, uint32_t v)
     build->distances = oct_build_distances(build);
     oct_hnsw_builder_destroy(build->graph_builder);
     build->graph_builder = NULL;
+    build->part_failed = false;
     oct_hnsw_destroy(build->graph);
     build->graph = NULL;
     oct_quant_builder_destroy(build->quant_builder);
@@ -118,13 +119,29 @@ uint64_t oct_build_distances(const oct_build *build)
     return build->distances + now;
 }
 
+/* A step of the builder: if that shows that its checkpoint is no good, the graph begins anew. */
+static oct_status step_graph(oct_build *build, uint64_t budget_ns, bool *done, oct_error *error)
+{
+    oct_error cause = { .message = "" };
+    bool restoring = oct_hnsw_builder_restoring(build->graph_builder);
+    oct_status status = oct_hnsw_build_step(build->graph_builder, budget_ns, done, &cause);
+    if (status == OCT_CORRUPT && oct_hnsw_builder_restoring(build->graph_builder)) {
+        oct_build_drop_part(build, &cause);
+        return OCT_OK;
+    }
+    if (status != OCT_OK && error) *error = cause;
+    if (status == OCT_OK && restoring && !oct_hnsw_builder_restoring(build->graph_builder))
+        oct_build_note_part(build);
+    return status;
+}
+
 /* Build on; *done when build->graph is it. */
 static oct_status make_graph(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,
                              oct_error *error)
 {
     oct_status status = OCT_OK;
     if (!build->graph_builder) TRY(begin_graph(build, v, error));
-    TRY(oct_hnsw_build_step(build->graph_builder, budget_ns, done, error));
+    TRY(step_graph(build, budget_ns, done, error));
     if (!*done) return OCT_OK;
     build->distances = oct_build_distances(build);
     oct_hnsw_builder_finish(build->graph_builder, &build->graph);

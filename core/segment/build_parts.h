@@ -43,6 +43,7 @@ struct oct_build {
     oct_hnsw_builder *graph_builder;
     oct_hnsw *graph; /* that is built, and of which graph_written bytes are written */
     size_t graph_written;
+    bool part_failed;   /* what the checkpoint has of the graph is no good */
     uint64_t distances; /* of graphs before the one being built */
     oct_segment_links links;
     bool links_wanted; /* of any vector */
@@ -91,9 +92,12 @@ oct_status oct_build_step_links(oct_build *build, uint32_t v, uint64_t budget_ns
 oct_status oct_build_step_quant(oct_build *build, uint32_t v, uint64_t budget_ns, bool *done,
                                 oct_error *error);
 /* Begin the graph of vector v with what a checkpoint has of it, if it has (checkpoint.c). What is
- * wrong with that is a line in the log. NOMEM. */
+ * wrong with that is a line in the log. NOMEM. The first steps of the graph restore it: then they
+ * are noted in the log, or it is dropped for what was wrong. */
 oct_status oct_build_restore_graph(oct_build *build, uint32_t v, const oct_flat *flat,
                                    const oct_hnsw_params *params, oct_error *error);
+void oct_build_note_part(const oct_build *build);
+void oct_build_drop_part(oct_build *build, const oct_error *cause);
 /* Free the rows of vector v and what was being made of them. */
 void oct_build_free_graph(oct_build *build, uint32_t v);
 

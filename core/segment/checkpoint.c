@@ -166,6 +166,10 @@ done:
 
 void oct_build_forget_checkpoint(oct_build *build)
 {
+    if (build->graph_builder && oct_hnsw_builder_restoring(build->graph_builder)) {
+        oct_hnsw_builder_destroy(build->graph_builder); /* of what is closed now; it begins anew */
+        build->graph_builder = NULL;
+    }
     oct_checkpoint_close(build->request.checkpoint);
     build->request.checkpoint = NULL;
 }
@@ -321,24 +325,35 @@ done:
 oct_status oct_build_restore_graph(oct_build *build, uint32_t v, const oct_flat *flat,
                                    const oct_hnsw_params *params, oct_error *error)
 {
-    const oct_host *host = build->request.host;
     const oct_checkpoint *checkpoint = build->request.checkpoint;
-    uint32_t inserted = 0, total = 0;
     oct_error note;
-    if (!checkpoint || !oct_container_has(checkpoint->container, OCT_SECTION_PART, v))
+    if (build->part_failed || !checkpoint ||
+        !oct_container_has(checkpoint->container, OCT_SECTION_PART, v))
         return OCT_OK;
     oct_status status = restore(build, v, flat, params, &note);
-    if (status == OCT_NOMEM) {
-        if (error) *error = note;
-        return status;
-    }
-    if (status == OCT_OK) {
-        oct_hnsw_builder_progress(build->graph_builder, &inserted, &total);
-        oct_note(&note,
-                 "%s: goes on at %" PRIu32 " of %" PRIu32 " points of a graph, from a checkpoint",
-                 build->request.directory, inserted, total);
-    }
-    if (host->log)
-        host->log(host->self, status == OCT_OK ? OCT_LOG_INFO : OCT_LOG_WARN, note.message);
+    if (status == OCT_NOMEM && error) *error = note;
+    if (status == OCT_OK || status == OCT_NOMEM) return status;
+    oct_build_drop_part(build, &note);
     return OCT_OK;
+}
+
+void oct_build_drop_part(oct_build *build, const oct_error *cause)
+{
+    const oct_host *host = build->request.host;
+    if (host->log) host->log(host->self, OCT_LOG_WARN, cause->message);
+    oct_hnsw_builder_destroy(build->graph_builder);
+    build->graph_builder = NULL;
+    build->part_failed = true;
+}
+
+void oct_build_note_part(const oct_build *build)
+{
+    const oct_host *host = build->request.host;
+    uint32_t inserted = 0, total = 0;
+    oct_error note;
+    oct_hnsw_builder_progress(build->graph_builder, &inserted, &total);
+    oct_note(&note,
+             "%s: goes on at %" PRIu32 " of %" PRIu32 " points of a graph, from a checkpoint",
+             build->request.directory, inserted, total);
+    if (host->log) host->log(host->self, OCT_LOG_INFO, note.message);
 }

@@ -8,7 +8,7 @@
  * u8 * i8 instructions neither saturate nor need a sign correction when one side is below 128.
  *
  * The quantile is found by counting the top 16 bits of |x| in two passes of 256 counters, so it
- * needs 2 KiB of stack and no sorting, and is exact up to 1/256 of its value. For bell-shaped
+ * needs 2 KiB and no sorting, and is exact up to 1/256 of its value. For bell-shaped
  * components, as embeddings mostly have, it is also close to where clipping and rounding together
  * lose least. Where a few components are far larger than the rest they decide the score, above all
  * for Dot: with one in 500 six times as large only 77 % of the true ten nearest were among the best
@@ -22,7 +22,7 @@
 
 #include "base/check.h"
 
-enum { CENTRE = 64, SAMPLE_VALUES = 1 << 20, SAMPLE_VECTORS_MIN = 64, WIDTHS = 12 };
+enum { CENTRE = 64, SAMPLE_VALUES = 1 << 20, SAMPLE_VECTORS_MIN = 64 };
 
 /* Below this limit 63 / limit would overflow. Vectors so small are coded as zeros. */
 #define LIMIT_MIN 0x1p-100f
@@ -45,106 +45,119 @@ static void init(oct_codes *codes, oct_metric metric, uint32_t dim, float scale)
                           .metric = metric };
 }
 
-typedef struct sample {
-    const oct_codes_source *source;
-    uint32_t dim;
-    uint32_t vectors; /* how many of the source's, evenly spaced */
-} sample;
+/* ---- fitting ----------------------------------------------------------------------------- */
 
-static const float *sample_vector(const sample *of, uint32_t k)
+/* The passes over the sample. */
+enum { COUNT_EXPONENTS, COUNT_FRACTIONS, ADD_CLIPPED, PASSES };
+
+static const float *sample_vector(const oct_codes_fitting *fit, uint32_t k)
 {
-    uint64_t index = (uint64_t)k * of->source->count / of->vectors;
-    return of->source->vector(of->source->self, (uint32_t)index);
+    uint64_t index = (uint64_t)k * fit->source.count / fit->vectors;
+    return fit->source.vector(fit->source.self, (uint32_t)index);
 }
 
-/* Count the values of the sample by 8 bits of their magnitude's: bits shift .. shift + 7, of those
- * values whose higher bits equal `prefix`. */
-static void count_magnitudes(const sample *of, uint32_t shift, uint32_t prefix,
-                             uint64_t counts[256])
+/* Count a vector's values by 8 bits of their magnitude's: bits shift .. shift + 7, of those values
+ * whose higher bits equal the prefix. */
+static void count_magnitudes(oct_codes_fitting *fit, const float *vector, uint32_t shift)
 {
-    memset(counts, 0, 256 * sizeof counts[0]);
-    for (uint32_t k = 0; k < of->vectors; k++) {
-        const float *vector = sample_vector(of, k);
-        for (uint32_t i = 0; i < of->dim; i++) {
-            uint32_t bits;
-            memcpy(&bits, vector + i, sizeof bits);
-            bits = (bits & 0x7fffffffu) >> shift;
-            if (bits >> 8 == prefix) counts[bits & 255]++;
-        }
+    for (uint32_t i = 0; i < fit->dim; i++) {
+        uint32_t bits;
+        memcpy(&bits, vector + i, sizeof bits);
+        bits = (bits & 0x7fffffffu) >> shift;
+        if (bits >> 8 == fit->prefix) fit->counts[bits & 255]++;
     }
 }
 
-/* The bucket that holds the value of this rank (0 = smallest); *rank becomes its rank inside. */
-static uint32_t find_bucket(const uint64_t counts[256], uint64_t *rank)
+/* The bucket that holds the value of the rank, which becomes its rank inside. */
+static uint32_t find_bucket(oct_codes_fitting *fit)
 {
     uint32_t bucket = 0;
-    while (bucket < 255 && *rank >= counts[bucket])
-        *rank -= counts[bucket++];
+    while (bucket < 255 && fit->rank >= fit->counts[bucket])
+        fit->rank -= fit->counts[bucket++];
+    memset(fit->counts, 0, sizeof fit->counts);
     return bucket;
 }
 
-static float find_quantile(const sample *of)
-{
-    uint64_t counts[256];
-    uint64_t values = (uint64_t)of->vectors * of->dim;
-    uint64_t rank = values - values / 500 - 1; /* the quantile .998 */
-    count_magnitudes(of, 23, 0, counts);
-    uint32_t exponent = find_bucket(counts, &rank);
-    count_magnitudes(of, 15, exponent, counts);
-    uint32_t bits = (exponent << 8 | find_bucket(counts, &rank)) << 15 | 0x7fff;
-    float limit; /* the largest value of the bucket */
-    memcpy(&limit, &bits, sizeof limit);
-    return limit;
-}
-
 /* For each of the rising limits, add up the squares of what clipping there takes off. */
-static void add_clipped(const sample *of, const float limits[WIDTHS], double clipped[WIDTHS])
+static void add_clipped(oct_codes_fitting *fit, const float *vector)
 {
-    for (uint32_t k = 0; k < of->vectors; k++) {
-        const float *vector = sample_vector(of, k);
-        for (uint32_t i = 0; i < of->dim; i++) {
-            float magnitude = fabsf(vector[i]);
-            for (int j = 0; j < WIDTHS && magnitude > limits[j]; j++) {
-                double lost = (double)magnitude - (double)limits[j];
-                clipped[j] += lost * lost;
-            }
+    for (uint32_t i = 0; i < fit->dim; i++) {
+        float magnitude = fabsf(vector[i]);
+        for (int j = 0; j < OCT_CODES_WIDTHS && magnitude > fit->limits[j]; j++) {
+            double lost = (double)magnitude - (double)fit->limits[j];
+            fit->clipped[j] += lost * lost;
         }
     }
 }
 
-/* The limit, among `narrowest` times powers of about the root of 2, with the smallest squared
- * error: what clipping takes off, and a twelfth of a squared step per value for rounding. */
-static float find_limit(const sample *of, float narrowest)
+/* The limits to be tried: the quantile, which is the largest value of its bucket, times powers of
+ * about the root of 2. */
+static void set_limits(oct_codes_fitting *fit)
 {
-    float limits[WIDTHS];
-    double clipped[WIDTHS] = { 0 };
-    for (int j = 0; j < WIDTHS; j++)
-        limits[j] = j == 0 ? narrowest : limits[j - 1] * (j % 2 ? 1.5f : 4.0f / 3);
-    add_clipped(of, limits, clipped);
+    uint32_t bits = (fit->prefix << 8 | find_bucket(fit)) << 15 | 0x7fff;
+    float limit;
+    memcpy(&limit, &bits, sizeof limit);
+    fit->limits[0] = MAX(limit, LIMIT_MIN);
+    for (int j = 1; j < OCT_CODES_WIDTHS; j++)
+        fit->limits[j] = fit->limits[j - 1] * (j % 2 ? 1.5f : 4.0f / 3);
+}
+
+/* The limit with the smallest squared error: what clipping takes off, and a twelfth of a squared
+ * step per value for rounding. */
+static float best_limit(const oct_codes_fitting *fit)
+{
     int best = 0;
     double least = (double)INFINITY;
-    for (int j = 0; j < WIDTHS && limits[j] <= FLT_MAX; j++) {
-        double step = (double)limits[j] / (double)OCT_CODES_STEPS;
-        double error = clipped[j] + step * step / 12 * of->vectors * of->dim;
+    for (int j = 0; j < OCT_CODES_WIDTHS && fit->limits[j] <= FLT_MAX; j++) {
+        double step = (double)fit->limits[j] / (double)OCT_CODES_STEPS;
+        double error = fit->clipped[j] + step * step / 12 * fit->vectors * fit->dim;
         if (error < least) best = j;
         least = error < least ? error : least;
     }
-    return limits[best];
+    return fit->limits[best];
+}
+
+uint32_t oct_codes_fit_begin(oct_codes_fitting *fit, uint32_t dim, const oct_codes_source *source)
+{
+    ASSERT(dim >= 1 && dim <= OCT_VECTOR_SIZE_MAX);
+    uint32_t wanted = MAX((uint32_t)SAMPLE_VALUES / dim, (uint32_t)SAMPLE_VECTORS_MIN);
+    *fit =
+        (oct_codes_fitting){ .source = *source, .dim = dim, .vectors = MIN(source->count, wanted) };
+    uint64_t values = (uint64_t)fit->vectors * dim;
+    fit->rank = values - values / 500 - 1; /* the quantile .998 */
+    return PASSES * fit->vectors;
+}
+
+void oct_codes_fit_look(oct_codes_fitting *fit, uint32_t item)
+{
+    uint32_t pass = item / fit->vectors, k = item % fit->vectors;
+    const float *vector = sample_vector(fit, k);
+    if (k == 0 && pass == COUNT_FRACTIONS) fit->prefix = find_bucket(fit);
+    if (k == 0 && pass == ADD_CLIPPED) set_limits(fit);
+    if (pass == ADD_CLIPPED)
+        add_clipped(fit, vector);
+    else
+        count_magnitudes(fit, vector, pass == COUNT_EXPONENTS ? 23 : 15);
+}
+
+void oct_codes_fit_end(const oct_codes_fitting *fit, oct_metric metric, oct_codes *codes)
+{
+    ASSERT(oct_codes_supports(metric));
+    float limit = fit->vectors > 0 ? best_limit(fit) : LIMIT_MIN;
+    init(codes, metric, fit->dim, limit / (float)OCT_CODES_STEPS);
 }
 
 void oct_codes_fit(oct_codes *codes, oct_metric metric, uint32_t dim,
                    const oct_codes_source *source)
 {
-    ASSERT(oct_codes_supports(metric));
-    ASSERT(dim >= 1 && dim <= OCT_VECTOR_SIZE_MAX);
-    float limit = LIMIT_MIN;
-    if (source->count > 0) {
-        uint32_t wanted = MAX((uint32_t)SAMPLE_VALUES / dim, (uint32_t)SAMPLE_VECTORS_MIN);
-        sample chosen = { source, dim, MIN(source->count, wanted) };
-        limit = find_limit(&chosen, MAX(find_quantile(&chosen), LIMIT_MIN));
-    }
-    init(codes, metric, dim, limit / (float)OCT_CODES_STEPS);
+    oct_codes_fitting fit;
+    uint32_t items = oct_codes_fit_begin(&fit, dim, source);
+    for (uint32_t i = 0; i < items; i++)
+        oct_codes_fit_look(&fit, i);
+    oct_codes_fit_end(&fit, metric, codes);
 }
+
+/* ---- coding ------------------------------------------------------------------------------ */
 
 oct_status oct_codes_restore(oct_metric metric, uint32_t dim, float scale, oct_codes *codes,
                              oct_error *error)

@@ -63,6 +63,22 @@ size_t oct_codes_row_bytes(uint32_t dim);
 void oct_codes_fit(oct_codes *codes, oct_metric metric, uint32_t dim,
                    const oct_codes_source *source);
 
+/* The same in steps: begin says how many items there are, each a look at one vector, to be done in
+ * order; then comes the end. */
+enum { OCT_CODES_WIDTHS = 12 /* limits that are tried */ };
+typedef struct oct_codes_fitting {
+    oct_codes_source source;
+    uint32_t dim, vectors; /* how many of the source's, evenly spaced */
+    uint32_t prefix;       /* of the quantile's bits, and its rank among values that share it */
+    uint64_t rank;
+    uint64_t counts[256];
+    float limits[OCT_CODES_WIDTHS];
+    double clipped[OCT_CODES_WIDTHS];
+} oct_codes_fitting;
+uint32_t oct_codes_fit_begin(oct_codes_fitting *fit, uint32_t dim, const oct_codes_source *source);
+void oct_codes_fit_look(oct_codes_fitting *fit, uint32_t item);
+void oct_codes_fit_end(const oct_codes_fitting *fit, oct_metric metric, oct_codes *codes);
+
 /* The code space with a stored `scale`. CORRUPT when no fit could have made it. */
 OCT_MUST_CHECK
 oct_status oct_codes_restore(oct_metric metric, uint32_t dim, float scale, oct_codes *codes,

@@ -433,7 +433,7 @@ static tight merge_in(uint64_t spare, uint32_t checkpoint_ms)
         CHECK_OR(out, oct_maintain(world.db, 0, &more, &error) == OCT_OK);
     CHECK_OR(out, oct_vfs_fault_used(fault, &used, NULL) == OCT_OK);
     oct_vfs_fault_quota(fault, used + spare);
-    for (uint32_t step = 0; more && step < 2000; step++) {
+    for (uint32_t step = 0; more && step < 8000; step++) {
         oct_status status = oct_maintain(world.db, 0, &more, &error);
         CHECK_OR(out, status == OCT_OK || status == OCT_NO_SPACE);
         out.seen += oct_atomic_load(&collection->checkpoints) != 0;

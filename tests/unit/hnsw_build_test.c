@@ -201,8 +201,7 @@ static oct_hnsw *build_with_restarts(const world *w, const oct_hnsw_params *para
         CHECK_OR(NULL, oct_hnsw_builder_save(builder, &sink, NULL) == OCT_OK);
         oct_hnsw_builder_destroy(builder);
         oct_error error = { 0 };
-        if (oct_hnsw_builder_restore(&host, &w->flat, params, bytes.at, bytes.bytes, &builder,
-                                     &error) != OCT_OK)
+        if (restore_build(&host, &w->flat, params, &bytes, &builder, &error) != OCT_OK)
             test_fail(__FILE__, __LINE__, error.message);
         free(bytes.at);
         CHECK_OR(NULL, !test_failed);
@@ -254,8 +253,7 @@ TEST(a_checkpoint_of_another_build_is_refused)
         if (i == 2) other.ef_construct = 61;
         if (i == 3) other.codes = false;
         if (i == 4) flat.count = 199;
-        CHECK(oct_hnsw_builder_restore(&host, &flat, &other, bytes.at, bytes.bytes, &builder,
-                                       NULL) == OCT_CORRUPT);
+        CHECK(restore_build(&host, &flat, &other, &bytes, &builder, NULL) == OCT_CORRUPT);
         CHECK(builder == NULL);
     }
     /* A checkpoint is not a graph. */

@@ -176,8 +176,9 @@ TEST(attackers_of_checkpoints_stay_inside)
         uint32_t value = test_random_below(2) ? test_random_below(COUNT) : (uint32_t)test_random();
         memcpy(at + word, &value, sizeof value);
         correct_crc(at, bytes.bytes);
-        oct_status status = oct_hnsw_builder_restore(&host, &w.flat, &fixture_params, at,
-                                                     bytes.bytes, &builder, NULL);
+        const bytes_sink damaged = { .at = at, .bytes = bytes.bytes };
+        oct_status status =
+            restore_build(&host, &w.flat, &fixture_params, &damaged, &builder, NULL);
         free(at);
         CHECK(status == OCT_OK || status == OCT_CORRUPT);
         if (status != OCT_OK) continue;

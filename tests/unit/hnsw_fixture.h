@@ -237,4 +237,20 @@ static inline double recall_of(const world *w, const oct_hnsw *graph, uint32_t e
     return recall_asking(w, graph, ask);
 }
 
+/* Restore a builder, and go on until it needs the bytes no more. */
+static inline oct_status restore_build(const oct_host *host, const oct_flat *flat,
+                                       const oct_hnsw_params *params, const bytes_sink *bytes,
+                                       oct_hnsw_builder **out, oct_error *error)
+{
+    bool done = false;
+    oct_status status =
+        oct_hnsw_builder_restore(host, flat, params, bytes->at, bytes->bytes, out, error);
+    while (status == OCT_OK && oct_hnsw_builder_restoring(*out))
+        status = oct_hnsw_build_step(*out, 1, &done, error);
+    if (status == OCT_OK) return OCT_OK;
+    oct_hnsw_builder_destroy(*out);
+    *out = NULL;
+    return status;
+}
+
 #endif
