@@ -8,6 +8,7 @@
 
 #include "model/config.h"
 #include "segment/graph.h"
+#include "segment/links.h"
 
 enum {
     APPENDABLE_POINTS = 10000,
@@ -104,9 +105,18 @@ bool oct_wants_graphs(const oct_collection_config *config, const oct_view *view,
     return threshold > 0 && numbers * sizeof(float) / 1024 >= (double)threshold;
 }
 
-/* Has the segment graphs or codes for other settings than these, lacks it some, or does it hold
- * its parts elsewhere? As Qdrant has it, segments get codes when they get graphs, and are written
- * anew to be placed anew. */
+/* Are the links within payload blocks beside a graph those of other settings or indexes? Without a
+ * graph there are none, and whether there should be one is asked elsewhere. */
+static bool has_stale_links(const oct_view *view, uint32_t v, const oct_hnsw *graph)
+{
+    const oct_schema *schema = view->schema;
+    uint32_t wanted = oct_links_mark(view->settings->config, v, schema->fields, schema->count);
+    return graph && oct_hnsw_links_built_for(graph) != wanted;
+}
+
+/* Has the segment graphs, links or codes for other settings than these, lacks it some, or does it
+ * hold its parts elsewhere? As Qdrant has it, segments get codes when they get graphs, and are
+ * written anew to be placed anew. */
 static bool is_stale(const oct_collection_config *config, const oct_view *view,
                      const oct_merge_choice *one)
 {
@@ -119,6 +129,7 @@ static bool is_stale(const oct_collection_config *config, const oct_view *view,
         if (vector->graph ? oct_graph_is_stale(config, v, vector->graph)
                           : wanted && oct_config_has_graph(config, v))
             return true;
+        if (has_stale_links(view, v, vector->graph)) return true;
         if (vector->quant ? !oct_quant_is_asked(vector->quant, codes) : wanted && codes)
             return true;
     }

@@ -80,7 +80,7 @@ typedef struct oct_hnsw_params {
     uint32_t ef_construct; /* width of the walk that finds a new point's neighbours */
     uint64_t seed;         /* levels come from hash(seed, offset) */
     bool codes;            /* walk on 7-bit codes (ignored for Manhattan, which walks on floats) */
-    uint32_t mark;         /* the caller's, kept with the graph; it means nothing here */
+    uint32_t mark;         /* the caller's, kept with graph or links; it means nothing here */
 } oct_hnsw_params;
 
 /* A graph to start from: points it holds keep their links where both ends live on. */

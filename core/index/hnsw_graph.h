@@ -86,7 +86,7 @@ struct oct_hnsw {
     hnsw_audit audit; /* while it is opened */
     /* Links within payload blocks (hnsw_links.c), borrowed; NULL when there are none. */
     const uint32_t *block_starts, *block_links;
-    uint32_t block_m;
+    uint32_t block_m, block_mark; /* of the parameters they were built with */
 };
 
 /* The layout of a header's counts; LIMIT when it doesn't fit this machine's memory. */

@@ -7,10 +7,10 @@
  * links of a point then make one row, without repeats, in the order of the blocks. A filtered walk
  * (hnsw_search.c) follows them beside the links of the whole graph.
  *
- * Section: { u32 magic, version, count, link_count, m, 11 x 0 }, starts u32 [count + 1], links u32
- * [link_count]; the links of point i are links[starts[i]..starts[i + 1]). Valid when the sizes add
- * up, starts ascend from 0 to link_count, and links name points that have the vector. Without any
- * links there are no starts either.
+ * Section: { u32 magic, version, count, link_count, m, mark, 10 x 0 }, starts u32 [count + 1],
+ * links u32 [link_count]; the links of point i are links[starts[i]..starts[i + 1]). Valid when the
+ * sizes add up, starts ascend from 0 to link_count, and links name points that have the vector.
+ * Without any links there are no starts either.
  *
  * Rejected: rows of the whole graph with more places (a walk without a filter would read and skip
  * them), and a graph of its own per block at rest (a filter of two values, or of one value and a
@@ -303,8 +303,10 @@ oct_status oct_hnsw_links_write(const oct_hnsw_links_builder *builder, const oct
     oct_status status = OCT_OK;
     uint32_t count = builder->flat.count;
     ASSERT(builder->done);
-    uint32_t header[LINKS_HEADER_WORDS] = { LINKS_MAGIC, LINKS_VERSION, count,
-                                            builder->starts[count], builder->params.m };
+    uint32_t header[LINKS_HEADER_WORDS] = {
+        LINKS_MAGIC,       LINKS_VERSION,       count, builder->starts[count],
+        builder->params.m, builder->params.mark
+    };
     TRY(sink->append(sink->self, header, sizeof header, error));
     if (header[3] == 0) return OCT_OK;
     TRY(sink->append(sink->self, builder->starts, ((size_t)count + 1) * sizeof(uint32_t), error));
@@ -316,7 +318,7 @@ done:
 static bool sizes_add_up(const uint32_t *header, size_t bytes, uint32_t count)
 {
     if (bytes < LINKS_HEADER_WORDS * sizeof *header || bytes % sizeof *header != 0) return false;
-    for (uint32_t i = 5; i < LINKS_HEADER_WORDS; i++)
+    for (uint32_t i = 6; i < LINKS_HEADER_WORDS; i++)
         if (header[i] != 0) return false;
     uint64_t words = LINKS_HEADER_WORDS;
     if (header[3] > 0) words += (uint64_t)count + 1 + header[3];
@@ -334,6 +336,7 @@ oct_status oct_hnsw_links_open(oct_hnsw *graph, const void *at, size_t bytes, oc
                         "links of payload blocks: %zu bytes are not a section "
                         "over %" PRIu32 " points",
                         bytes, count);
+    graph->block_mark = header[5];
     if (header[3] == 0) return OCT_OK;
     const uint32_t *starts = header + LINKS_HEADER_WORDS;
     const uint32_t *links = starts + count + 1;
@@ -356,6 +359,11 @@ oct_status oct_hnsw_links_open(oct_hnsw *graph, const void *at, size_t bytes, oc
 }
 
 /* ---- check -------------------------------------------------------------------------------- */
+
+uint32_t oct_hnsw_links_built_for(const oct_hnsw *graph)
+{
+    return graph->block_mark;
+}
 
 uint32_t oct_hnsw_links_count(const oct_hnsw *graph)
 {

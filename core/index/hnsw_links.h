@@ -42,6 +42,9 @@ OCT_MUST_CHECK oct_status oct_hnsw_links_write(const oct_hnsw_links_builder *bui
 OCT_MUST_CHECK oct_status oct_hnsw_links_open(oct_hnsw *graph, const void *at, size_t bytes,
                                               oct_error *error);
 
+/* The mark of the parameters that the links were built with; 0 when there is no section. */
+uint32_t oct_hnsw_links_built_for(const oct_hnsw *graph);
+
 /* How many such links there are, and which of them go from a point of a block to another one of it:
  * those are set in `marks` (bit per link), unless they repeat one of the same point. `block` is bit
  * per point, `offsets` [count] the same. */

@@ -120,7 +120,7 @@ static bool wants_links(const oct_build *build, uint32_t v)
 {
     const oct_schema *schema = build->request.schema;
     return wants_graph(build, v) &&
-           oct_links_wanted(build->request.config, v, schema->fields, schema->count);
+           oct_links_mark(build->request.config, v, schema->fields, schema->count) != 0;
 }
 
 static bool all_present(const oct_build *build, uint32_t v)

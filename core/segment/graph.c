@@ -2,32 +2,17 @@
  *
  * graph.c - from settings to the parameters of a graph, and back to see whether they still agree.
  *
- * m and ef_construct stand in the graph's header. What else decides how it and the links beside it
- * are built, payload_m and the size from which a payload block gets links, goes into its mark. That
- * size is full_scan_threshold, which counts only where all payload indexes get links: where tenants
- * alone do, a change of it is not worth a new graph. */
+ * m and ef_construct stand in the graph's header. What decides on the links beside it is in
+ * links.c, and doesn't count here: new links don't need a new graph. */
 #include "segment/graph.h"
 
 #include "base/check.h"
-#include "base/endian.h"
-#include "base/hash.h"
 #include "model/config.h"
 
 enum {
     LEAST_EF_CONSTRUCT = 8, /* of a graph that nobody walks */
     GRAPH_SEED = 0x0c7a47   /* any constant: graphs must not differ between machines */
 };
-
-static uint32_t mark_of(const oct_collection_config *config, uint32_t v)
-{
-    uint8_t bytes[16];
-    oct_hnsw_config hnsw = oct_config_hnsw(config, v);
-    uint64_t payload_m = oct_config_given_payload_m(config, v);
-    if (payload_m == OCT_UNSET) return 0;
-    oct_store_u64(bytes, payload_m);
-    oct_store_u64(bytes + 8, payload_m > 0 ? hnsw.full_scan_threshold : 0);
-    return oct_crc32c(0, bytes, sizeof bytes);
-}
 
 /* With m 0 a graph only carries the codes, and the links within blocks: it is the least one that
  * is sound, and no query without such links walks it. */
@@ -38,8 +23,7 @@ oct_hnsw_params oct_graph_params(const oct_collection_config *config, uint32_t v
     return (oct_hnsw_params){ .m = (uint32_t)MIN(MAX(hnsw.m, OCT_HNSW_M_MIN), OCT_HNSW_M_MAX),
                               .ef_construct = (uint32_t)MIN(ef_construct, OCT_HNSW_EF_MAX),
                               .seed = GRAPH_SEED,
-                              .codes = true,
-                              .mark = mark_of(config, v) };
+                              .codes = true };
 }
 
 bool oct_graph_keeps_codes(const oct_collection_config *config, uint32_t v)
@@ -53,7 +37,7 @@ bool oct_graph_is_stale(const oct_collection_config *config, uint32_t v, const o
     oct_hnsw_params has = oct_hnsw_graph_params(graph), asked = oct_graph_params(config, v);
     bool bare = oct_config_hnsw(config, v).inline_storage == 0;
     if (bare ? has.codes : !has.codes && !oct_config_quantization(config, v)) return true;
-    return has.m != asked.m || has.ef_construct != asked.ef_construct || has.mark != asked.mark;
+    return has.m != asked.m || has.ef_construct != asked.ef_construct;
 }
 
 oct_host oct_graph_host(const oct_host *host, const oct_collection_config *config, uint32_t v)

@@ -8,6 +8,11 @@
  * as well) - unless m is 0 and there is no graph of the whole. These are Qdrant's rules; it adds
  * blocks of numeric ranges, which few filters meet exactly.
  *
+ * What the links of a vector depend on beside its points (the indexes, their m, and the threshold
+ * where payload_m is given: where tenants alone get links, a change of it is not worth new ones) is
+ * in the section, as a mark. Where the settings make another one now, maintenance builds the
+ * segment anew, with new links beside the same graph.
+ *
  * One departure: where payload_m is not given, Qdrant takes m for every index, so that building
  * with some indexes takes several times as long. Here only tenant fields get it then, because
  * filters on other fields keep their recall without (query/plan.c). */
@@ -16,18 +21,37 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/endian.h"
+#include "base/hash.h"
 #include "index/field.h"
 #include "model/config.h"
 #include "segment/graph.h"
 
 enum { LINKS_SEED = 0xb10c }; /* any constant: links must not differ between machines */
 
-bool oct_links_wanted(const oct_collection_config *config, uint32_t v,
-                      const oct_field_config *fields, uint32_t field_count)
+static uint64_t block_m(const oct_collection_config *config, uint32_t v,
+                        const oct_field_config *field)
 {
-    for (uint32_t f = 0; f < field_count; f++)
-        if (oct_config_payload_m(config, v, &fields[f]) > 0) return true;
-    return false;
+    return field->type == OCT_FIELD_FLOAT ? 0 : oct_config_payload_m(config, v, field);
+}
+
+uint32_t oct_links_mark(const oct_collection_config *config, uint32_t v,
+                        const oct_field_config *fields, uint32_t field_count)
+{
+    uint8_t bytes[17];
+    uint32_t mark = 0;
+    bool given = oct_config_given_payload_m(config, v) != OCT_UNSET;
+    oct_store_u64(bytes, given ? oct_config_hnsw(config, v).full_scan_threshold : 0);
+    for (uint32_t f = 0; f < field_count; f++) {
+        uint64_t m = block_m(config, v, &fields[f]);
+        if (m == 0) continue;
+        oct_store_u64(bytes + 8, m);
+        bytes[16] = (uint8_t)fields[f].type;
+        uint32_t crc = oct_crc32c(0, bytes, sizeof bytes);
+        mark += oct_crc32c(crc, fields[f].key.at, fields[f].key.bytes) | 1; /* in any order */
+        if (mark == 0) mark = 1;
+    }
+    return mark;
 }
 
 oct_status oct_segment_links_init(oct_segment_links *links, const oct_host *host,
@@ -117,7 +141,7 @@ oct_status oct_segment_links_begin(oct_segment_links *links, const oct_collectio
     oct_hnsw_config hnsw = oct_config_hnsw(config, v);
     forget_blocks(links);
     for (uint32_t f = 0; f < links->field_count; f++) {
-        uint64_t own = oct_config_payload_m(config, v, &fields[f]);
+        uint64_t own = block_m(config, v, &fields[f]);
         if (own == 0) continue;
         m = own; /* the same for all fields that have any */
         TRY(add_blocks(links, &links->indexes[f], flat->count, limits, error));
@@ -126,7 +150,9 @@ oct_status oct_segment_links_begin(oct_segment_links *links, const oct_collectio
                                      .ef_construct =
                                          (uint32_t)MIN(hnsw.ef_construct, OCT_HNSW_EF_MAX),
                                      .seed = LINKS_SEED,
-                                     .codes = true };
+                                     .codes = true,
+                                     .mark =
+                                         oct_links_mark(config, v, fields, links->field_count) };
     links->narrowed = oct_graph_host(links->host, config, v);
     TRY(oct_hnsw_links_create(&links->narrowed, flat, &params, links->blocks, links->block_count,
                               &links->builder, error));

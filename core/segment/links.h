@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * links.h - the links within payload blocks of a segment under construction: which blocks there
- * are, and their section, in bounded steps. Used by build.c alone. */
+ * are, and their section, in bounded steps. Used by the build and, to see whether links are still
+ * those asked for, by db/choose.c. */
 #ifndef OCTANT_SEGMENT_LINKS_H
 #define OCTANT_SEGMENT_LINKS_H
 
@@ -20,9 +21,10 @@ typedef struct oct_segment_links {
     oct_hnsw_links_builder *builder;
 } oct_segment_links;
 
-/* Does a vector get such links from a field? Does it from any of them? */
-bool oct_links_wanted(const oct_collection_config *config, uint32_t v,
-                      const oct_field_config *fields, uint32_t field_count);
+/* What the links of vector v are built for, as a number: another one where the settings ask for
+ * other links (oct_hnsw_links_built_for); 0 when they ask for none. */
+uint32_t oct_links_mark(const oct_collection_config *config, uint32_t v,
+                        const oct_field_config *fields, uint32_t field_count);
 
 /* Start with nothing; allocates room for `field_count` indexes. NOMEM. */
 OCT_MUST_CHECK oct_status oct_segment_links_init(oct_segment_links *links, const oct_host *host,

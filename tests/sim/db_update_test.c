@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "db/choose.h"
+#include "index/hnsw_links.h"
 #include "model/config.h"
 #include "model/point_id.h"
 #include "segment/graph.h"
@@ -69,7 +70,11 @@ static void fill(void)
             { .name = OCT_STR("a"), .values = values, .count = DIM },
             { .name = OCT_STR("b"), .values = values, .count = DIM },
         };
-        const oct_point point = { .id = oct_point_id_of(i), .vectors = vectors, .vector_count = 2 };
+        const oct_point point = { .id = oct_point_id_of(i),
+                                  .vectors = vectors,
+                                  .vector_count = 2,
+                                  .payload = i % 3 ? OCT_STR("{\"t\":1,\"k\":\"a\"}")
+                                                   : OCT_STR("{\"t\":2,\"k\":\"b\"}") };
         const oct_write write = { .kind = OCT_WRITE_UPSERT, .points = &point, .point_count = 1 };
         CHECK(oct_collection_write(collection, &arena, &write, &result, &error) == OCT_OK);
         oct_arena_reset(&arena);
@@ -199,10 +204,7 @@ TEST(graphs_follow_the_settings)
     CHECK(m_of(0) == 8 && m_of(1) == 5);
     update_and_settle("{\"hnsw_config\":{\"ef_construct\":30}}");
     CHECK(oct_hnsw_graph_params(sealed(0)->graph).ef_construct == 30);
-    update_and_settle("{\"hnsw_config\":{\"payload_m\":3}}");
-    update_and_settle("{\"hnsw_config\":{\"full_scan_threshold\":20}}"); /* blocks are others */
-    update_and_settle("{\"hnsw_config\":{\"payload_m\":0}}");
-    no_work("{\"hnsw_config\":{\"full_scan_threshold\":10,\"max_indexing_threads\":1},"
+    no_work("{\"hnsw_config\":{\"payload_m\":0,\"max_indexing_threads\":1},"
             "\"metadata\":{\"a\":1},\"optimizers_config\":{\"deleted_threshold\":0.5}}");
     update_and_settle("{\"hnsw_config\":{\"m\":0}}");
     CHECK(m_of(0) == 0 && m_of(1) == 5);
@@ -215,6 +217,86 @@ TEST(graphs_follow_the_settings)
     no_work("{\"optimizers_config\":{\"indexing_threshold\":100000}}"); /* what is there stays */
     CHECK(m_of(0) == 7);
     no_work("{\"optimizers_config\":{\"indexing_threshold\":10}}");
+    end();
+}
+
+/* Links within payload blocks that vector v has. */
+static uint32_t links_of(uint32_t v)
+{
+    const oct_sealed_vector *vector = sealed(v);
+    return vector && vector->graph ? oct_hnsw_links_count(vector->graph) : 0;
+}
+
+/* The request makes work: the segment is written anew, its graphs without a distance computed. */
+static void relink(const char *verb, const char *path, const char *body)
+{
+    bool more = true;
+    const oct_sealed_vector *before = sealed(0);
+    CHECK(send(verb, path, body) == OCT_OK);
+    CHECK(status_now() == OCT_COLLECTION_YELLOW);
+    compare();
+    while (more) {
+        CHECK_OR(, oct_maintain(world.db, 0, &more, &error) == OCT_OK);
+        if (collection->merge.build) CHECK_EQ_U64(oct_build_distances(collection->merge.build), 0);
+    }
+    CHECK(sealed(0) != before && m_of(0) == 4 && m_of(1) == 6);
+    CHECK(status_now() == OCT_COLLECTION_GREEN);
+    CHECK(oct_collection_check(collection, &error) == OCT_OK);
+    compare();
+}
+
+static void no_relink(const char *verb, const char *path, const char *body)
+{
+    CHECK(send(verb, path, body) == OCT_OK);
+    CHECK(status_now() == OCT_COLLECTION_GREEN);
+}
+
+TEST(block_links_follow_indexes_and_settings)
+{
+    const char *path = "/collections/c", *indexes = "/collections/c/index";
+    const char *plain = "{\"field_name\":\"t\",\"field_schema\":\"integer\"}";
+    const char *tenant = "{\"field_name\":\"t\",\"field_schema\":"
+                         "{\"type\":\"integer\",\"is_principal\":true}}";
+    begin(450);
+    settle();
+    no_relink("PATCH", path, "{\"hnsw_config\":{\"payload_m\":3}}"); /* there is no index yet */
+    CHECK(links_of(0) == 0 && links_of(1) == 0);
+    relink("PUT", indexes, plain);
+    uint32_t links = links_of(0);
+    CHECK(links > 0 && links_of(1) > 0);
+    no_relink("PUT", indexes, plain);
+    no_relink("PUT", indexes, tenant); /* not for links */
+    CHECK(links_of(0) == links);
+    relink("PATCH", path, "{\"hnsw_config\":{\"payload_m\":5}}");
+    CHECK(links_of(0) > links);
+    relink("PATCH", path, "{\"hnsw_config\":{\"full_scan_threshold\":20}}");
+    CHECK(links_of(0) > 0 && links_of(0) != links); /* the smaller block has none now */
+    relink("PUT", indexes,
+           "{\"field_name\":\"t\",\"field_schema\":"
+           "{\"type\":\"integer\",\"enable_hnsw\":false}}");
+    CHECK(links_of(0) == 0);
+    no_relink("DELETE", "/collections/c/index/t", "");
+    relink("PUT", indexes, plain);
+    CHECK(links_of(0) > 0);
+    relink("DELETE", "/collections/c/index/t", "");
+    CHECK(links_of(0) == 0);
+    end();
+}
+
+TEST(block_links_follow_tenants)
+{
+    const char *path = "/collections/c", *indexes = "/collections/c/index";
+    const char *plain = "{\"field_name\":\"k\",\"field_schema\":\"keyword\"}";
+    begin(450);
+    settle();
+    no_relink("PUT", indexes, plain);
+    relink("PUT", indexes,
+           "{\"field_name\":\"k\",\"field_schema\":"
+           "{\"type\":\"keyword\",\"is_tenant\":true}}");
+    CHECK(links_of(0) > 0 && links_of(1) > links_of(0)); /* b has a larger m */
+    no_relink("PATCH", path, "{\"hnsw_config\":{\"full_scan_threshold\":20}}");
+    relink("PUT", indexes, plain);
+    CHECK(links_of(0) == 0 && links_of(1) == 0);
     end();
 }
 
@@ -382,7 +464,8 @@ TEST(builds_use_the_threads_they_may)
                  3);
 }
 
-TEST_MAIN(graphs_follow_the_settings, indexing_begins_when_it_is_turned_on,
+TEST_MAIN(graphs_follow_the_settings, block_links_follow_indexes_and_settings,
+          block_links_follow_tenants, indexing_begins_when_it_is_turned_on,
           codes_follow_the_settings, parts_are_placed_anew, a_reader_keeps_what_it_began_with,
           a_merge_under_way_is_dropped, settings_outlive_a_restart, what_is_refused_changes_nothing,
           builds_use_the_threads_they_may)
