@@ -121,7 +121,8 @@ export function createSearch(wasm: OctantModule,
     const textBytes = texts.reduce((sum, text) => sum + text.length, 0);
     const callWords = SEARCH_WORDS + call.vectors.length + ((textBytes + 3) >> 2);
     const hitWords = call.count * (1 + call.limit * HIT_WORDS);
-    const block = wasm._oct_w_alloc(4 * (callWords + hitWords)) >>> 0;
+    const bytes = 4 * (callWords + hitWords);
+    const block = bytes < 2 ** 32 ? wasm._oct_w_alloc(bytes) >>> 0 : 0; // else it would wrap
     if (block === 0) return { status: 'NOMEM', message: `no memory for ${hitWords} words of hits` };
     writeCall(current(), block >>> 2, call, texts);
     const status = statusName(wasm._oct_w_search(database, block, block + 4 * callWords));

@@ -258,6 +258,9 @@ test('typed searches answer what query answers', async (t) => {
     message: `Wrong input: Vector dimension error: expected dim: ${SIZE}, got ${4 * SIZE}` });
   await assert.rejects(client.searchVectors('c', { vectors, using: 'v', size: 5 }),
     { status: 'BAD_INPUT' });
+  const wide = 100000; // as many numbers, and hits in whose place an address of 32 bits ends
+  await assert.rejects(client.searchVectors('c', { vectors: new Float32Array(wide), using: 'v',
+    limit: Math.ceil((2 ** 32 - 4 * wide) / 24) }), { status: 'NOMEM', message: /words of hits/ });
   await assert.rejects(client.searchVectors('c', { vectors, using: 'v', size: SIZE, limit: 0 }),
     { status: 'VALIDATION' });
   await assert.rejects(client.searchVectors('c', { vectors, using: 'v', size: SIZE,
