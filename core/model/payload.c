@@ -9,7 +9,10 @@
  * is bounded by OCT_JSON_DEPTH_MAX, the depth of any parsed text. */
 #include "model/payload.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
+#include "base/map.h"
 #include "base/str.h"
 
 /* A writer into an arena string: the text grows in a buffer first. */
@@ -93,36 +96,74 @@ static void write_member(oct_json_writer *writer, oct_str key, const oct_json *v
     oct_json_write_value(writer, value);
 }
 
-/* The members of `dest` (nothing when it is no object) under those of `changes`. Replaced members
- * keep their place, new ones follow. */
-static void write_merged(oct_json_writer *writer, const oct_json *dest, const oct_json *changes)
+/* Looking for a member reads all of them: of more changes than these the keys are mapped. */
+enum { FEW_CHANGES = 16 };
+
+typedef struct merge_job {
+    oct_json_writer *writer;
+    const oct_json_path *below;
+    const oct_json *changes;
+    const oct_json **values; /* of many changes, in their order; NULL: few */
+    bool *met;               /* those that the object at hand has */
+    oct_map places;          /* of keys in both */
+} merge_job;
+
+/* Which seed matters to nobody; that it is an address keeps strangers from choosing it. */
+static oct_status map_changes(merge_job *merge, oct_arena *arena, oct_error *error)
 {
+    oct_status status = OCT_OK;
+    size_t count = oct_json_count(merge->changes);
+    oct_json_iter iter = oct_json_iterate(merge->changes);
+    oct_str key;
+    if (count <= FEW_CHANGES) return OCT_OK;
+    TRY(oct_arena_array(arena, count, sizeof *merge->met, &merge->met, error));
+    TRY(oct_arena_array(arena, count, sizeof *merge->values, &merge->values, error));
+    oct_map_init(&merge->places, arena->alloc, (uint64_t)(uintptr_t)merge->values);
+    TRY(oct_map_reserve(&merge->places, count, error));
+    for (uint32_t i = 0; i < count; i++) {
+        merge->values[i] = oct_json_next(&iter, &key);
+        oct_map_put_str(&merge->places, key, i);
+    }
+done:
+    return status;
+}
+
+/* The change of a member, which is met then; NULL: none. */
+static const oct_json *change_of(const merge_job *merge, oct_str key)
+{
+    if (!merge->values) return oct_json_get(merge->changes, key);
+    const uint32_t *place = oct_map_get_str(&merge->places, key);
+    if (!place) return NULL;
+    merge->met[*place] = true;
+    return merge->values[*place];
+}
+
+/* The members of `dest` (nothing when it is no object) under the changes. Replaced members keep
+ * their place, new ones follow. */
+static void write_merged(const merge_job *merge, const oct_json *dest)
+{
+    oct_json_writer *writer = merge->writer;
     oct_str key;
     const oct_json *value;
+    if (merge->met) memset(merge->met, 0, oct_json_count(merge->changes) * sizeof *merge->met);
     oct_json_begin_object(writer);
     if (is_object(dest)) {
         oct_json_iter iter = oct_json_iterate(dest);
         while ((value = oct_json_next(&iter, &key)) != NULL) {
-            const oct_json *change = oct_json_get(changes, key);
+            const oct_json *change = change_of(merge, key);
             if (!change)
                 write_member(writer, key, value);
             else if (oct_json_kind_of(change) != OCT_JSON_NULL)
                 write_member(writer, key, change);
         }
     }
-    oct_json_iter iter = oct_json_iterate(changes);
-    while ((value = oct_json_next(&iter, &key)) != NULL) {
-        if (is_object(dest) && oct_json_get(dest, key)) continue;
+    oct_json_iter iter = oct_json_iterate(merge->changes);
+    for (uint32_t i = 0; (value = oct_json_next(&iter, &key)) != NULL; i++) {
+        if (merge->met ? merge->met[i] : is_object(dest) && oct_json_get(dest, key)) continue;
         if (oct_json_kind_of(value) != OCT_JSON_NULL) write_member(writer, key, value);
     }
     oct_json_end_object(writer);
 }
-
-typedef struct merge_job {
-    oct_json_writer *writer;
-    const oct_json_path *below;
-    const oct_json *changes;
-} merge_job;
 
 static void write_below(const merge_job *merge, uint32_t depth, const oct_json *dest);
 
@@ -174,7 +215,7 @@ static void write_below_items(const merge_job *merge, uint32_t depth, const oct_
 static void write_below(const merge_job *merge, uint32_t depth, const oct_json *dest)
 {
     if (depth == merge->below->count)
-        write_merged(merge->writer, dest, merge->changes);
+        write_merged(merge, dest);
     else if (merge->below->steps[depth].kind == OCT_PATH_KEY)
         write_below_key(merge, depth, dest);
     else
@@ -186,21 +227,22 @@ oct_status oct_payload_merge(oct_arena *arena, oct_str payload, oct_str changes,
 {
     oct_status status = OCT_OK;
     const oct_json *old;
-    const oct_json *new;
     static const oct_json_path top = { .steps = NULL, .count = 0 };
     *out = (oct_str){ NULL, 0 };
-    if (!below) below = &top;
+    merge_job merge = { .below = below ? below : &top };
     TRY(stored_parse(arena, payload, &old, error));
-    TRY(stored_parse(arena, changes, &new, error));
-    if (below->count + levels_of(new) > OCT_JSON_DEPTH_MAX)
+    TRY(stored_parse(arena, changes, &merge.changes, error));
+    if (merge.below->count + levels_of(merge.changes) > OCT_JSON_DEPTH_MAX)
         TRY(oct_fail(error, OCT_LIMIT, "a payload may have at most %d levels",
                      (int)OCT_JSON_DEPTH_MAX));
+    TRY(map_changes(&merge, arena, error));
     text_output output;
     output_begin(&output, arena);
-    merge_job merge = { .writer = &output.writer, .below = below, .changes = new };
+    merge.writer = &output.writer;
     write_below(&merge, 0, old);
     TRY(output_end(&output, arena, out, error));
 done:
+    if (merge.values) oct_map_deinit(&merge.places);
     return status;
 }
 

@@ -64,6 +64,70 @@ TEST(set_below_items)
     CHECK(true);
 }
 
+/* ---- many members ----------------------------------------------------------------------- */
+
+enum { MANY = 60000, MEMBER_BYTES = 24, ALTERED = 3 };
+
+typedef struct long_text {
+    char *at;
+    size_t bytes;
+} long_text;
+
+static void add(long_text *text, const char *format, unsigned number)
+{
+    const char *comma = text->at[text->bytes - 1] == '{' ? "" : ",";
+    text->bytes += (size_t)sprintf(text->at + text->bytes, "%s", comma);
+    text->bytes += (size_t)sprintf(text->at + text->bytes, format, number);
+}
+
+static long_text begin_text(const char *start)
+{
+    long_text text = { .at = malloc(MANY * (size_t)MEMBER_BYTES) };
+    if (!text.at) abort();
+    text.bytes = (size_t)sprintf(text.at, "%s", start);
+    return text;
+}
+
+/* Every third member is altered, every third taken out, as many new ones follow. Were each looked
+ * for among all, this would take minutes. */
+TEST(set_many_members)
+{
+    long_text before = begin_text("{"), changes = begin_text("{"), after = begin_text("{");
+    for (unsigned i = 0; i < MANY; i++) {
+        add(&before, "\"k%u\":1", i);
+        if (i % ALTERED == 0) add(&changes, "\"k%u\":2", i);
+        if (i % ALTERED == 1) add(&changes, "\"k%u\":null", i);
+        if (i % ALTERED == 0) add(&after, "\"k%u\":2", i);
+        if (i % ALTERED == 2) add(&after, "\"k%u\":1", i);
+    }
+    for (unsigned i = 0; i < MANY / ALTERED; i++) {
+        add(&changes, "\"n%u\":3", i);
+        add(&after, "\"n%u\":3", i);
+    }
+    strcpy(before.at + before.bytes, "}");
+    strcpy(changes.at + changes.bytes, "}");
+    strcpy(after.at + after.bytes, "}");
+    check_merge(before.at, changes.at, NULL, after.at);
+    free(before.at);
+    free(changes.at);
+    free(after.at);
+    CHECK(true);
+}
+
+static const char many_changes[] =
+    "{\"k0\":1,\"k1\":1,\"k2\":1,\"k3\":1,\"k4\":1,\"k5\":null,\"k6\":null,\"k7\":null,\"k8\":null,"
+    "\"k9\":null,\"l0\":null,\"l1\":null,\"l2\":null,\"l3\":null,\"l4\":null,\"l5\":null,\"z\":"
+    "null}";
+
+/* What one item has does not count for the next. */
+TEST(set_many_members_below_items)
+{
+    check_merge("{\"a\":[{\"k3\":0},{\"k4\":0,\"z\":1}]}", many_changes, "a[]",
+                "{\"a\":[{\"k3\":1,\"k0\":1,\"k1\":1,\"k2\":1,\"k4\":1},"
+                "{\"k4\":1,\"k0\":1,\"k1\":1,\"k2\":1,\"k3\":1}]}");
+    CHECK(true);
+}
+
 TEST(results_are_never_too_deep_to_parse)
 {
     oct_arena arena;
@@ -289,6 +353,8 @@ static oct_status sweep_body(const oct_alloc *alloc, void *arg)
     (void)arg;
     oct_arena_init(&arena, alloc, 0);
     TRY(oct_json_path_parse(&arena, OCT_STR("b[]"), &path, NULL));
+    TRY(oct_payload_merge(&arena, OCT_STR("{\"k4\":2}"), oct_str_of(many_changes), NULL, &out,
+                          NULL));
     TRY(oct_payload_merge(&arena, OCT_STR("{\"a\":1,\"b\":[{},2]}"), OCT_STR("{\"c\":\"d\"}"),
                           &path, &out, NULL));
     TRY(oct_payload_selector_parse(&arena, &selector, &compiled, NULL));
@@ -306,8 +372,8 @@ TEST(every_lost_allocation_is_nomem)
 }
 
 TEST_MAIN(set_replaces_top_members, set_null_removes, set_below_a_key, set_below_items,
-          results_are_never_too_deep_to_parse, delete_removes_members, delete_in_arrays,
-          selectors_include, selectors_exclude, selectors_of_all_and_none,
-          bad_selector_keys_are_bad_input, payloads_from_requests_are_minified,
-          damaged_payloads_are_corrupt, results_beyond_the_maximum_are_limit,
-          every_lost_allocation_is_nomem)
+          set_many_members, set_many_members_below_items, results_are_never_too_deep_to_parse,
+          delete_removes_members, delete_in_arrays, selectors_include, selectors_exclude,
+          selectors_of_all_and_none, bad_selector_keys_are_bad_input,
+          payloads_from_requests_are_minified, damaged_payloads_are_corrupt,
+          results_beyond_the_maximum_are_limit, every_lost_allocation_is_nomem)
