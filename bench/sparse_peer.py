@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """sparse_peer.py - sparse search here and in qdrant-edge-py, same vectors, same loop, with ratios.
 
-    sparse_peer.py LIBOCTANT [POINTS] [ROUNDS]
+    sparse_peer.py LIBOCTANT [POINTS] [ROUNDS] [UNSEALED]
 
 LIBOCTANT is liboctant.so (the target octant-shared), called through ctypes. Needs numpy and
 qdrant-edge-py. The vectors are made here, seeded, in the likeness of learned ones: about 120 of
-30,000 dimensions a text and 30 a query, frequencies as 1/rank, positive weights. Both sides seal
-and index before they are asked; a multiple of 10,000 POINTS is sealed whole here, of others the
-rest stays in memory and is compared point by point. One query a call from a loop in Python, on one
-thread, with (id, score) of ten points as Python objects at the end; times are CPU time in turns,
-medians of ROUNDS. Filling is not compared: we are filled through JSON. Both sides' answers are
-checked against the scores of all points, by numpy: a point that is not there must not be better
-than the last one that is, by more than the rounding of sums. The last line is JSON.
+30,000 dimensions a text and 30 a query, frequencies as 1/rank, positive weights. First POINTS of
+them, sealed and indexed on both sides before they are asked (here a multiple of 10,000 is sealed
+whole; of others the rest stays in memory). Then UNSEALED of them, which nothing was done for
+since they were written here, while the peer is measured as written (`appendable`) and indexed.
+One query a call from a loop in Python, on one thread, with (id, score) of ten points as Python
+objects at the end; times are CPU time in turns, medians of ROUNDS. Filling is not compared: we are
+filled through JSON. All answers are checked against the scores of all points, by numpy: a point
+that is not there must not be better than the last one that is, by more than the rounding of sums.
+Both lines are JSON.
 """
 import json
 import os
@@ -44,18 +46,21 @@ def make(random, count, mean):
     return vectors
 
 
-def fill_ours(library, folder, points):
+def fill_ours(library, folder, points, seal):
+    os.mkdir(folder)
     database = Database(library, folder)
     database.call("PUT", "/collections/c", {"sparse_vectors": {"s": {}}})
     for first in range(0, len(points), 1000):
         batch = [{"id": first + i, "vector": {"s": {"indices": dimensions, "values": weights}}}
                  for i, (dimensions, weights) in enumerate(points[first:first + 1000])]
         database.call("PUT", "/collections/c/points?wait=true", {"points": batch})
-    database.maintain()
+    if seal:
+        database.maintain()
     return database
 
 
-def fill_edge(folder, points):
+def fill_edge(folder, points, index):
+    os.mkdir(folder)
     config = edge.EdgeConfig(
         sparse_vectors={"s": edge.EdgeSparseVectorParams(on_disk=False)}, on_disk_payload=False,
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=100, default_segment_number=1,
@@ -65,7 +70,8 @@ def fill_edge(folder, points):
         batch = [edge.Point(first + i, {"s": edge.SparseVector(*vector)}, {})
                  for i, vector in enumerate(points[first:first + 1000])]
         shard.update(edge.UpdateOperation.upsert_points(batch))
-    shard.optimize()
+    if index:
+        shard.optimize()
     shard.flush()
     return shard
 
@@ -110,38 +116,47 @@ def wrong(found, query, count, lists):
                 for (point, score), wanted in zip(found, best)))
 
 
+def compare(contenders, points, queries, rounds):
+    """Functions from queries to (microseconds a query, answers), by name; what to print."""
+    lists, times, answers = lists_of(points), {name: [] for name in contenders}, {}
+    for _ in range(rounds):
+        for name, ask in contenders.items():
+            spent, answers[name] = ask()
+            times[name].append(spent)
+    medians = {name: statistics.median(spent) for name, spent in times.items()}
+    return {"points": len(points),
+            "query_us": {name: round(median, 1) for name, median in medians.items()},
+            "ratio": {name: round(median / medians["ours"], 2)
+                      for name, median in medians.items() if name != "ours"},
+            "wrong_answers": {name: sum(wrong(found, query, len(points), lists)
+                                        for found, query in zip(answers[name], queries))
+                              for name in contenders}}
+
+
 def main():
     library = os.path.abspath(sys.argv[1])
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 50000
-    rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 5
+    given, defaults = sys.argv[2:], [50000, 5, 5000]
+    count, rounds, unsealed = [int(text) for text in given] + defaults[len(given):]
     random = numpy.random.default_rng(7)
     points, queries = make(random, count, 120), make(random, QUERIES, 30)
     arrays = [(numpy.array(dimensions, numpy.uint32), numpy.array(values, numpy.float32))
               for dimensions, values in queries]
     folder = tempfile.mkdtemp(prefix="octant-sparse-")
     try:
-        for name in ("ours", "edge"):
-            os.mkdir(os.path.join(folder, name))
-        database = fill_ours(library, os.path.join(folder, "ours"), points)
-        search = database.sparse_searcher("c", "s", LIMIT)
-        shard = fill_edge(os.path.join(folder, "edge"), points)
-        our_times, their_times = [], []
-        for _ in range(rounds):
-            spent, ours = ask_ours(search, arrays)
-            our_times.append(spent)
-            spent, theirs = ask_edge(shard, queries)
-            their_times.append(spent)
-        database.close()
+        for seal, those in ((True, points), (False, points[:unsealed])):
+            at = os.path.join(folder, str(seal))
+            database = fill_ours(library, at + "-ours", those, seal)
+            search = database.sparse_searcher("c", "s", LIMIT)
+            indexed = fill_edge(at + "-edge", those, True)
+            contenders = {"ours": lambda: ask_ours(search, arrays),
+                          "edge": lambda: ask_edge(indexed, queries)}
+            if not seal:
+                appendable = fill_edge(at + "-appendable", those, False)
+                contenders["edge, appendable"] = lambda: ask_edge(appendable, queries)
+            print(json.dumps({"sealed": seal, **compare(contenders, those, queries, rounds)}))
+            database.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    lists = lists_of(points)
-    our_time, their_time = statistics.median(our_times), statistics.median(their_times)
-    print(json.dumps({
-        "points": count, "query_us": [round(our_time, 1), round(their_time, 1)],
-        "ratio": round(their_time / our_time, 2),
-        "wrong_answers": [sum(wrong(found, query, count, lists)
-                              for found, query in zip(answers, queries))
-                          for answers in (ours, theirs)]}))
 
 
 if __name__ == "__main__":

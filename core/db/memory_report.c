@@ -145,10 +145,13 @@ static void add_up(oct_memory_report *report)
 static void add_live(oct_collection *collection, const oct_view *view, oct_memory_report *report)
 {
     oct_mutex_lock(&collection->writer);
-    for (uint32_t i = 0; i < view->count; i++)
-        if (view->entries[i].memory)
-            report->memory_segments.ram_bytes +=
-                oct_memory_bytes(view->entries[i].memory) + bitmap_bytes(view->entries[i].alive);
+    for (uint32_t i = 0; i < view->count; i++) {
+        const oct_view_entry *entry = &view->entries[i];
+        if (entry->memory)
+            report->memory_segments.ram_bytes += oct_memory_bytes(entry->memory) +
+                                                 entry->memory->block_bytes +
+                                                 bitmap_bytes(entry->alive);
+    }
     if (collection->log) report->log.disk_bytes = oct_wal_bytes(collection->log->wal);
     oct_mutex_unlock(&collection->writer);
 }

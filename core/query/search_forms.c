@@ -16,11 +16,15 @@
 
 #include "query/search_job.h"
 #include "segment/layout.h"
+#include "segment/memory_sparse.h"
 #include "simd/fmath.h"
 
 /* A point scored from its own vector costs about as much as this many postings: its dimensions are
  * looked up one by one, at a random place of the file. */
 enum { POSTINGS_PER_POINT = 256 };
+
+/* A block of a memory segment costs about as much as this many of its points one by one. */
+enum { SLOTS_PER_BLOCK = 16 };
 
 /* ---- statistics ---------------------------------------------------------------------- */
 
@@ -29,9 +33,29 @@ typedef struct statistics {
     uint64_t *dimensions; /* [probe.count] of those, with this dimension */
 } statistics;
 
+/* The block of a memory segment that begins at slot i, if there is one and it pays: for the slots
+ * in `bits` (NULL: all). */
+static const oct_sparse_block *find_block(const oct_search_job *job, const oct_view_entry *entry,
+                                          const uint64_t *bits, uint32_t i)
+{
+    if (i % OCT_SPARSE_BLOCK_SLOTS || entry->count - i < OCT_SPARSE_BLOCK_SLOTS) return NULL;
+    if (bits && oct_bits_count(bits + i / 64, OCT_SPARSE_BLOCK_WORDS) < SLOTS_PER_BLOCK)
+        return NULL;
+    const oct_sparse_block *block = oct_memory_block(entry->memory, i, job->v);
+    return block && oct_sparse_block_pays(block, &job->probe) ? block : NULL;
+}
+
 static void count_memory(const oct_search_job *job, const oct_view_entry *entry, statistics *out)
 {
+    const uint64_t *alive = entry->alive ? entry->alive->bits : NULL;
     for (uint32_t i = 0; i < entry->count; i++) {
+        const oct_sparse_block *block = find_block(job, entry, alive, i);
+        if (block) {
+            oct_sparse_block_tally(block, &job->probe, alive ? alive + i / 64 : NULL, &out->points,
+                                   out->dimensions);
+            i += OCT_SPARSE_BLOCK_SLOTS - 1;
+            continue;
+        }
         if (!oct_entry_alive(entry, i)) continue;
         const float *at =
             oct_memory_vector(entry->memory, oct_memory_slot(entry->memory, i), job->v);
@@ -118,11 +142,32 @@ static bool score(const oct_search_job *job, const oct_named_vector *vector, flo
     return true;
 }
 
+/* Offer the selected points of a block that begins at slot `first`. */
+static void search_block(oct_search_job *job, const oct_sparse_block *block, oct_location first,
+                         const oct_selection *selection)
+{
+    float sums[OCT_SPARSE_BLOCK_SLOTS];
+    oct_sparse_block_sum(block, &job->probe, sums);
+    for (uint32_t i = 0; i < OCT_SPARSE_BLOCK_SLOTS; i++) {
+        oct_location at = { first.entry, first.offset + i };
+        if ((sums[i] > 0.0f || sums[i] < 0.0f) && oct_rank_may_take(&job->rank, sums[i]) &&
+            oct_selection_has(selection, at.offset) &&
+            !oct_search_excludes(job, at.entry, at.offset))
+            oct_search_offer(job, sums[i], at);
+    }
+}
+
 void oct_search_memory_form(oct_search_job *job, uint32_t index, const oct_selection *selection)
 {
     const oct_view_entry *entry = &job->reading->view->entries[index];
     for (uint32_t i = 0; i < entry->count; i++) {
         float similarity;
+        const oct_sparse_block *block = find_block(job, entry, selection->bits, i);
+        if (block) {
+            search_block(job, block, (oct_location){ index, i }, selection);
+            i += OCT_SPARSE_BLOCK_SLOTS - 1;
+            continue;
+        }
         if (!oct_selection_has(selection, i) || oct_search_excludes(job, index, i)) continue;
         const float *at =
             oct_memory_vector(entry->memory, oct_memory_slot(entry->memory, i), job->v);

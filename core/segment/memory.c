@@ -12,8 +12,28 @@
 
 #include "base/alloc.h"
 #include "segment/layout.h"
+#include "segment/memory_sparse.h"
 
-enum { SLOTS_PER_CHUNK = 1024, CHUNKS = OCT_MEMORY_SLOTS_MAX / SLOTS_PER_CHUNK };
+enum {
+    SLOTS_PER_CHUNK = 1024,
+    CHUNKS = OCT_MEMORY_SLOTS_MAX / SLOTS_PER_CHUNK,
+    BLOCKS_PER_CHUNK = SLOTS_PER_CHUNK / OCT_SPARSE_BLOCK_SLOTS
+};
+
+struct oct_slot_chunk {
+    oct_slot slots[SLOTS_PER_CHUNK];
+    oct_sparse_block *blocks[]; /* [vectors x BLOCKS_PER_CHUNK] NULL: none */
+};
+
+static size_t block_count(const oct_memory_segment *segment)
+{
+    return (size_t)segment->config->vector_count * BLOCKS_PER_CHUNK;
+}
+
+static size_t chunk_bytes(const oct_memory_segment *segment)
+{
+    return sizeof(oct_slot_chunk) + block_count(segment) * sizeof(oct_sparse_block *);
+}
 
 oct_status oct_memory_segment_create(const oct_alloc *alloc, const oct_collection_config *config,
                                      uint64_t seed, oct_memory_segment **out, oct_error *error)
@@ -25,7 +45,7 @@ oct_status oct_memory_segment_create(const oct_alloc *alloc, const oct_collectio
     segment->alloc = alloc;
     segment->config = config;
     segment->chunk_capacity = CHUNKS;
-    segment->chunks = oct_new_zeroed(alloc, CHUNKS * sizeof(oct_slot *));
+    segment->chunks = oct_new_zeroed(alloc, CHUNKS * sizeof(oct_slot_chunk *));
     if (!segment->chunks) TRY(oct_fail_nomem(error, "a segment"));
     if (oct_mutex_init(&segment->map_mutex) != OCT_OK) TRY(oct_fail_nomem(error, "a mutex"));
     oct_atomic_store(&segment->references, 1);
@@ -36,7 +56,7 @@ oct_status oct_memory_segment_create(const oct_alloc *alloc, const oct_collectio
     segment = NULL;
 done:
     if (segment) {
-        oct_free(alloc, segment->chunks, CHUNKS * sizeof(oct_slot *));
+        oct_free(alloc, segment->chunks, CHUNKS * sizeof(oct_slot_chunk *));
         oct_free(alloc, segment, sizeof *segment);
     }
     return status;
@@ -47,12 +67,19 @@ void oct_memory_segment_pin(oct_memory_segment *segment)
     (void)oct_atomic_add(&segment->references, 1); /* the new count is nobody's business */
 }
 
+static void destroy_chunk(const oct_memory_segment *segment, oct_slot_chunk *chunk)
+{
+    for (size_t i = 0; chunk && i < block_count(segment); i++)
+        oct_sparse_block_destroy(segment->alloc, chunk->blocks[i]);
+    oct_free(segment->alloc, chunk, chunk_bytes(segment));
+}
+
 void oct_memory_segment_unpin(oct_memory_segment *segment)
 {
     if (!segment || oct_atomic_subtract(&segment->references, 1) > 0) return;
     for (uint32_t i = 0; i < segment->chunk_capacity; i++)
-        oct_free(segment->alloc, segment->chunks[i], SLOTS_PER_CHUNK * sizeof(oct_slot));
-    oct_free(segment->alloc, segment->chunks, segment->chunk_capacity * sizeof(oct_slot *));
+        destroy_chunk(segment, segment->chunks[i]);
+    oct_free(segment->alloc, segment->chunks, segment->chunk_capacity * sizeof(oct_slot_chunk *));
     oct_arena_reset(&segment->arena);
     oct_map_deinit(&segment->numbers);
     oct_map_deinit(&segment->uuids);
@@ -62,7 +89,13 @@ void oct_memory_segment_unpin(oct_memory_segment *segment)
 
 static oct_slot *slot_at(const oct_memory_segment *segment, uint32_t index)
 {
-    return &segment->chunks[index / SLOTS_PER_CHUNK][index % SLOTS_PER_CHUNK];
+    return &segment->chunks[index / SLOTS_PER_CHUNK]->slots[index % SLOTS_PER_CHUNK];
+}
+
+static oct_sparse_block **block_at(const oct_memory_segment *segment, uint32_t first, uint32_t v)
+{
+    uint32_t place = first % SLOTS_PER_CHUNK / OCT_SPARSE_BLOCK_SLOTS;
+    return &segment->chunks[first / SLOTS_PER_CHUNK]->blocks[v * BLOCKS_PER_CHUNK + place];
 }
 
 const oct_slot *oct_memory_slot(const oct_memory_segment *segment, uint32_t index)
@@ -76,6 +109,20 @@ const float *oct_memory_vector(const oct_memory_segment *segment, const oct_slot
     return slot->vectors + oct_layout_words(segment->config, slot->present, slot->vectors, v);
 }
 
+const oct_sparse_block *oct_memory_block(const oct_memory_segment *segment, uint32_t first,
+                                         uint32_t v)
+{
+    return *block_at(segment, first, v);
+}
+
+static bool add_chunk(oct_memory_segment *segment, oct_slot_chunk **out)
+{
+    oct_slot_chunk *chunk = oct_new(segment->alloc, chunk_bytes(segment));
+    if (chunk) memset(chunk->blocks, 0, block_count(segment) * sizeof *chunk->blocks);
+    *out = chunk;
+    return chunk;
+}
+
 oct_status oct_memory_stage(oct_memory_segment *segment, const oct_slot *point, oct_error *error)
 {
     oct_status status = OCT_OK;
@@ -83,10 +130,8 @@ oct_status oct_memory_stage(oct_memory_segment *segment, const oct_slot *point, 
     if (index >= OCT_MEMORY_SLOTS_MAX)
         return oct_fail(error, OCT_LIMIT, "more than %d points in one request",
                         OCT_MEMORY_SLOTS_MAX);
-    oct_slot **chunk = &segment->chunks[index / SLOTS_PER_CHUNK];
-    if (!*chunk) *chunk = oct_new(segment->alloc, SLOTS_PER_CHUNK * sizeof(oct_slot));
-    if (!*chunk) return oct_fail_nomem(error, "points");
-
+    oct_slot_chunk **chunk = &segment->chunks[index / SLOTS_PER_CHUNK];
+    if (!*chunk && !add_chunk(segment, chunk)) return oct_fail_nomem(error, "points");
     const oct_collection_config *config = segment->config;
     size_t words = oct_layout_words(config, point->present, point->vectors, config->vector_count);
     float *vectors = oct_arena_push(&segment->arena, words * sizeof(float));
@@ -130,6 +175,20 @@ static oct_map *map_of(oct_memory_segment *segment, oct_point_id id)
     return id.is_uuid ? &segment->uuids : &segment->numbers;
 }
 
+/* Make the sparse blocks whose last slots are in [from, staged). */
+static void make_blocks(oct_memory_segment *segment, uint32_t from)
+{
+    uint32_t first = from - from % OCT_SPARSE_BLOCK_SLOTS;
+    for (; first + OCT_SPARSE_BLOCK_SLOTS <= segment->staged; first += OCT_SPARSE_BLOCK_SLOTS)
+        for (uint32_t v = 0; v < segment->config->vector_count; v++) {
+            size_t bytes;
+            if (segment->config->vectors[v].kind != OCT_VECTOR_SPARSE) continue;
+            oct_sparse_block *block = oct_sparse_block_create(segment, first, v, &bytes);
+            *block_at(segment, first, v) = block;
+            if (block) segment->block_bytes += bytes;
+        }
+}
+
 void oct_memory_publish(oct_memory_segment *segment, uint32_t from)
 {
     oct_mutex_lock(&segment->map_mutex);
@@ -141,6 +200,7 @@ void oct_memory_publish(oct_memory_segment *segment, uint32_t from)
         oct_map_put(map, slot->id.high, slot->id.low, i);
     }
     oct_mutex_unlock(&segment->map_mutex);
+    make_blocks(segment, from);
 }
 
 uint32_t oct_memory_find(oct_memory_segment *segment, oct_point_id id, uint32_t count)

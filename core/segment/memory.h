@@ -21,7 +21,13 @@
 
 #define OCT_SLOT_NONE UINT32_MAX
 
-enum { OCT_MEMORY_SLOTS_MAX = 4 << 20 }; /* a request can't hold more points than this */
+enum {
+    OCT_MEMORY_SLOTS_MAX = 4 << 20, /* a request can't hold more points than this */
+    OCT_SPARSE_BLOCK_SLOTS = 256    /* memory_sparse.h */
+};
+
+typedef struct oct_sparse_block oct_sparse_block;
+typedef struct oct_slot_chunk oct_slot_chunk;
 
 typedef struct oct_slot {
     oct_point_id id;
@@ -36,10 +42,11 @@ typedef struct oct_memory_segment {
     const oct_alloc *alloc;
     const oct_collection_config *config; /* outlives the segment */
     oct_atomic_u64 references;
-    oct_slot **chunks; /* [chunk_count] of SLOTS_PER_CHUNK; allocated as needed */
+    oct_slot_chunk **chunks; /* [chunk_capacity] allocated as needed */
     uint32_t chunk_capacity;
-    uint32_t staged; /* slots written, published or not */
-    oct_arena arena; /* vectors and payloads */
+    uint32_t staged;      /* slots written, published or not */
+    oct_arena arena;      /* vectors and payloads */
+    uint64_t block_bytes; /* of all sparse blocks */
     oct_mutex map_mutex;
     oct_map numbers, uuids; /* id -> newest published slot */
 } oct_memory_segment;
@@ -58,6 +65,11 @@ const oct_slot *oct_memory_slot(const oct_memory_segment *segment, uint32_t inde
 /* Where vector v of a slot lies (oct_layout_vector reads it), or NULL when it has none. */
 const float *oct_memory_vector(const oct_memory_segment *segment, const oct_slot *slot, uint32_t v);
 
+/* The block of sparse vector v that begins at slot `first`, a multiple of OCT_SPARSE_BLOCK_SLOTS;
+ * NULL when there is none. All its slots are below a view's count (or staged, for the writer). */
+const oct_sparse_block *oct_memory_block(const oct_memory_segment *segment, uint32_t first,
+                                         uint32_t v);
+
 /* Writer: copy a point into the next unpublished slot. NOMEM/LIMIT leave the count as it was. */
 OCT_MUST_CHECK oct_status oct_memory_stage(oct_memory_segment *segment, const oct_slot *point,
                                            oct_error *error);
@@ -66,13 +78,14 @@ void oct_memory_unstage(oct_memory_segment *segment, uint32_t count);
 /* Writer: make room in the id map for the slots in [from, staged), so that publish can't fail. */
 OCT_MUST_CHECK oct_status oct_memory_prepare(oct_memory_segment *segment, uint32_t from,
                                              oct_error *error);
-/* Writer: enter the slots in [from, staged) into the id map. */
+/* Writer: enter the slots in [from, staged) into the id map, and make the sparse blocks that they
+ * complete. */
 void oct_memory_publish(oct_memory_segment *segment, uint32_t from);
 
 /* The newest slot of `id` below `count` (alive or not), or OCT_SLOT_NONE. Any thread. */
 uint32_t oct_memory_find(oct_memory_segment *segment, oct_point_id id, uint32_t count);
 
-/* Bytes of vectors and payloads. Writer only. */
+/* Bytes of points, sparse blocks not counted. Writer only. */
 uint64_t oct_memory_bytes(const oct_memory_segment *segment);
 
 #endif

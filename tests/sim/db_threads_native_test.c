@@ -7,7 +7,9 @@
  * queries of a batch, which run on threads of their own, see the same state; a maintenance thread
  * seals and merges all the while (segments of 24 points), another makes and drops a payload index,
  * and a third changes the settings that graphs and codes are built by. At the end every writer's
- * last state is compared, and again after a reopen. */
+ * last state is compared, and again after a reopen.
+ * Sparse vectors apart, in memory segments of many blocks: each write of a writer replaces all of
+ * its points, so that readers must find every point, and those of one writer in the same state. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,8 @@
 #include "sim/model.h"
 #include "unit/test.h"
 #include "unit/threads.h"
+
+enum { SPARSE_IDS = 50, SPARSE_WRITERS = 2, SPARSE_ROUNDS = 150, SPARSE_BODY = 8192 };
 
 enum {
     WRITERS = 4,
@@ -269,4 +273,103 @@ TEST(writers_readers_and_maintenance_together)
     oct_vfs_memory_destroy(vfs);
 }
 
-TEST_MAIN(writers_readers_and_maintenance_together)
+/* ---- sparse vectors ------------------------------------------------------------------------ */
+
+/* All points of a writer anew; a point's value for dimension 7 is the round. */
+static void write_sparse(worker *self, int round)
+{
+    char body[SPARSE_BODY];
+    size_t at = (size_t)snprintf(body, sizeof body, "{\"points\":[");
+    for (uint32_t i = 0; i < SPARSE_IDS; i++)
+        at += (size_t)snprintf(body + at, sizeof body - at,
+                               "%s{\"id\":%u,\"vector\":{\"s\":{\"indices\":[7,%u],"
+                               "\"values\":[%d,1]}},\"payload\":{\"n\":%d}}",
+                               i ? "," : "", self->number * SPARSE_IDS + i, 100 + below(self, 900),
+                               round, round);
+    snprintf(body + at, sizeof body - at, "]}");
+    if (call(self->all->world.db, "PUT", "/collections/s/points?wait=true", body, NULL) != 200)
+        oct_atomic_add(&self->all->bad, 1);
+}
+
+static void *run_sparse_writer(void *arg)
+{
+    worker *self = arg;
+    for (int round = 2; round < SPARSE_ROUNDS; round++)
+        write_sparse(self, round);
+    oct_atomic_subtract(&self->all->writers_left, 1);
+    return NULL;
+}
+
+/* Is every point in the answer, with the score its payload says, and as its neighbours? */
+static bool sparse_page_is_right(const char *page)
+{
+    bool seen[SPARSE_WRITERS * SPARSE_IDS] = { false };
+    int states[SPARSE_WRITERS] = { 0 };
+    uint32_t count = 0;
+    for (const char *at = strstr(page, "{\"id\":"); at; at = strstr(at + 1, "{\"id\":")) {
+        unsigned id = 0;
+        int n = -2;
+        float score = -3;
+        const char *payload = strstr(at, "\"n\":"), *shown = strstr(at, "\"score\":");
+        if (sscanf(at, "{\"id\":%u", &id) != 1 || id >= SPARSE_WRITERS * SPARSE_IDS || seen[id] ||
+            !payload || !shown || sscanf(payload, "\"n\":%d", &n) != 1 ||
+            sscanf(shown, "\"score\":%f", &score) != 1 || (int)score != n)
+            return false;
+        int *state = &states[id / SPARSE_IDS];
+        if (*state == 0) *state = n;
+        if (*state != n) return false;
+        seen[id] = true;
+        count++;
+    }
+    return count == SPARSE_WRITERS * SPARSE_IDS;
+}
+
+static void *run_sparse_reader(void *arg)
+{
+    worker *self = arg;
+    char *page = malloc(TEXT);
+    const char *query = "{\"query\":{\"indices\":[7],\"values\":[1]},\"using\":\"s\",\"limit\":200,"
+                        "\"with_payload\":true}";
+    while (oct_atomic_load(&self->all->writers_left) > 0) {
+        int http = call(self->all->world.db, "POST", "/collections/s/points/query", query, page);
+        if (http != 200 || !sparse_page_is_right(page)) oct_atomic_add(&self->all->bad, 1);
+        oct_atomic_add(&self->all->pages, 1);
+    }
+    free(page);
+    return NULL;
+}
+
+TEST(sparse_points_are_found_while_they_change)
+{
+    enum { HANDS = SPARSE_WRITERS + READERS + 1 };
+    static shared all;
+    pthread_t threads[HANDS];
+    worker workers[HANDS];
+    oct_vfs *vfs = NULL;
+    const oct_alloc *alloc = &(oct_alloc){ .resize = resize };
+    CHECK(oct_vfs_memory_create(alloc, &vfs, NULL) == OCT_OK);
+    sim_init(&all.world, alloc, vfs);
+    all.world.options.appendable_points_max = 2000;
+    CHECK(sim_open(&all.world, NULL) == OCT_OK);
+    CHECK(call(all.world.db, "PUT", "/collections/s", "{\"sparse_vectors\":{\"s\":{}}}", NULL) ==
+          200);
+    oct_atomic_store(&all.writers_left, SPARSE_WRITERS);
+    for (uint32_t i = 0; i < HANDS; i++) {
+        workers[i] = (worker){ &all, i, test_seed + i };
+        if (i < SPARSE_WRITERS) write_sparse(&workers[i], 1);
+    }
+    for (uint32_t i = 0; i < HANDS; i++)
+        CHECK(pthread_create(&threads[i], NULL,
+                             i < SPARSE_WRITERS             ? run_sparse_writer
+                             : i < SPARSE_WRITERS + READERS ? run_sparse_reader
+                                                            : run_maintenance,
+                             &workers[i]) == 0);
+    for (uint32_t i = 0; i < HANDS; i++)
+        pthread_join(threads[i], NULL);
+    printf("  %u pages\n", (unsigned)oct_atomic_load(&all.pages));
+    CHECK(oct_atomic_load(&all.bad) == 0);
+    sim_close(&all.world);
+    oct_vfs_memory_destroy(vfs);
+}
+
+TEST_MAIN(writers_readers_and_maintenance_together, sparse_points_are_found_while_they_change)

@@ -2,16 +2,17 @@
  *
  * Goal: the queries of a batch, which share the selections of equal filters, answer as they do
  * alone: ids, scores, and the error of the first that fails.
- * Method: a collection of sealed segments with graphs and one in memory; batches of random
- * queries, dense and sparse, with filters out of a few, each written anew in memory of its own;
- * every answer is compared with that of the query alone. Then filters that differ in one thing. */
+ * Method: a collection of sealed segments with graphs and one in memory (290 points, more than a
+ * block of sparse vectors); batches of random queries, dense and sparse, with filters out of a few,
+ * each written anew in memory of its own; every answer is compared with that of the query alone.
+ * Then filters that differ in one thing. */
 #include "base/str.h"
 #include "model/point_id.h"
 #include "model_support.h"
 #include "query/filter.h"
 #include "sim/single.h"
 
-enum { POINTS = 1000, DIM = 8, BATCH = 40, ROUNDS = 20, SHAPES = 24 };
+enum { POINTS = 1190, DIM = 8, BATCH = 40, ROUNDS = 20, SHAPES = 24 };
 
 static const char config[] =
     "{\"vectors\":{\"a\":{\"size\":8,\"distance\":\"Dot\",\"quantization_config\":"
