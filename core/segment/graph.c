@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "model/config.h"
+#include "simd/codes.h"
 
 enum {
     LEAST_EF_CONSTRUCT = 8, /* of a graph that nobody walks */
@@ -36,7 +37,8 @@ bool oct_graph_is_stale(const oct_collection_config *config, uint32_t v, const o
     if (!oct_config_has_graph(config, v)) return true;
     oct_hnsw_params has = oct_hnsw_graph_params(graph), asked = oct_graph_params(config, v);
     bool bare = oct_config_hnsw(config, v).inline_storage == 0;
-    if (bare ? has.codes : !has.codes && !oct_config_quantization(config, v)) return true;
+    bool may = oct_graph_keeps_codes(config, v) && oct_codes_supports(config->vectors[v].metric);
+    if (has.codes ? bare : may) return true; /* Manhattan's graphs never have codes */
     return has.m != asked.m || has.ef_construct != asked.ef_construct;
 }
 
