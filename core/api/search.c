@@ -9,6 +9,9 @@
  * learns something. What every search has (vector, limit, ef) is typed. Decoding no options at all
  * means decoding "{}": that costs a fraction of a microsecond and keeps the defaults in one place.
  *
+ * Several vectors are the queries of a batch (db/batch.c): a filter is selected once for all, and
+ * the threads of the host share them.
+ *
  * Rejected: hits with payloads and vectors. Then memory would have to be owned and freed, and who
  * wants payloads is well served by oct_call, where they are what takes the time. */
 #include <string.h>
@@ -19,12 +22,15 @@
 #include "base/str.h"
 #include "octant/octant.h"
 
+enum { BATCH = 256 }; /* so many vectors' answers are in memory at a time */
+
 typedef struct search_state {
     oct_db *db;
     const oct_search_request *search;
     oct_arena options; /* what was decoded: lives through all vectors */
-    oct_arena work;    /* of one vector */
+    oct_arena work;    /* of one batch */
     oct_request request;
+    oct_query query; /* of every vector, without it */
 } search_state;
 
 static oct_status check_limits(const search_state *state, oct_error *error)
@@ -60,28 +66,54 @@ static oct_status decode(search_state *state, oct_error *error)
     if (search->using_vector.bytes) query->using_vector = search->using_vector;
     if (search->hnsw_ef) query->hnsw_ef = search->hnsw_ef;
     if (search->exact) query->exact = true;
+    state->query = *query;
     state->request.stage = OCT_STAGE_EXEC;
 done:
     return status;
 }
 
-/* One vector's answer into hits[limit]. */
-static oct_status search_one(search_state *state, uint32_t which, oct_search_hit *hits,
-                             uint32_t *count, oct_error *error)
+/* The queries of `count` vectors from `first` on, which differ in their vector alone. */
+static oct_status make_queries(search_state *state, uint32_t first, uint32_t count,
+                               oct_error *error)
+{
+    oct_query *queries;
+    const oct_search_request *search = state->search;
+    oct_status status = oct_arena_array(&state->work, count, sizeof *queries, &queries, error);
+    if (status != OCT_OK) return status;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t at = (size_t)(first + i) * search->dim;
+        queries[i] = state->query;
+        queries[i].vector = search->vectors + at;
+        if (search->indices) queries[i].vector_indices = search->indices + at;
+    }
+    oct_str name = search->collection;
+    state->request = count == 1 ? (oct_request){ .op = OCT_OP_points_query, .collection = name }
+                                : (oct_request){ .op = OCT_OP_points_query_batch,
+                                                 .collection = name,
+                                                 .queries = queries,
+                                                 .query_count = count };
+    if (count == 1) state->request.query = queries[0];
+    state->request.stage = OCT_STAGE_EXEC;
+    return OCT_OK;
+}
+
+/* The answers of `count` vectors from `first` on. */
+static oct_status search_some(search_state *state, uint32_t first, uint32_t count,
+                              oct_search_hit *hits, uint32_t *counts, oct_error *error)
 {
     oct_status status = OCT_OK;
     oct_response response = { .pinned = NULL };
-    const oct_search_request *search = state->search;
-    size_t first = (size_t)which * search->dim;
-    state->request.query.vector = search->vectors + first;
-    if (search->indices) state->request.query.vector_indices = search->indices + first;
+    uint32_t limit = state->search->limit;
+    TRY(make_queries(state, first, count, error));
     TRY(oct_exec(state->db, &state->work, &state->request, &response, error));
-    ASSERT(response.found.count <= state->search->limit);
-    for (uint32_t i = 0; i < response.found.count; i++) {
-        const oct_found_point *point = &response.found.points[i];
-        hits[i] = (oct_search_hit){ .id = point->id, .score = point->score };
+    for (uint32_t i = 0; i < count; i++) {
+        const oct_found *found = count == 1 ? &response.found : &response.founds[i];
+        oct_search_hit *to = hits + (size_t)(first + i) * limit;
+        ASSERT(found->count <= limit);
+        for (uint32_t j = 0; j < found->count; j++)
+            to[j] = (oct_search_hit){ .id = found->points[j].id, .score = found->points[j].score };
+        counts[first + i] = found->count;
     }
-    *count = response.found.count;
 done:
     oct_exec_end(&response);
     oct_arena_reset(&state->work);
@@ -107,8 +139,9 @@ oct_status oct_search(oct_db *db, const oct_search_request *request, oct_search_
     oct_arena_init(&state.options, oct_db_alloc(db), 0);
     oct_arena_init(&state.work, oct_db_alloc(db), 0);
     TRY(decode(&state, error));
-    for (uint32_t i = 0; i < request->vector_count; i++)
-        TRY(search_one(&state, i, hits + (size_t)i * request->limit, &counts[i], error));
+    for (uint32_t i = 0; i < request->vector_count; i += BATCH)
+        TRY(search_some(&state, i, MIN((uint32_t)BATCH, request->vector_count - i), hits, counts,
+                        error));
 done:
     if (status != OCT_OK) word_error(error, status, state.request.stage);
     oct_arena_reset(&state.options);

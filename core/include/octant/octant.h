@@ -108,8 +108,9 @@ typedef struct oct_search_hit {
 /* Search; the same results as POST points/query. Hits of vector i are hits[i * limit ..], best
  * first, counts[i] of them: hits is [vector_count * limit], counts [vector_count], both the
  * caller's. On failure their contents mean nothing; the error's message is that of the REST reply.
- * BAD_INPUT, VALIDATION, NOT_FOUND as from oct_call. Several vectors share the reading of
- * `options`; a write between two of them is seen by the later ones only. */
+ * BAD_INPUT, VALIDATION, NOT_FOUND as from oct_call. Several vectors are searched as a batch: each
+ * 256 of them see one state of the collection, share the selection of the filter and are shared out
+ * to the host's threads. */
 OCT_API OCT_MUST_CHECK oct_status oct_search(oct_db *db, const oct_search_request *request,
                                              oct_search_hit *hits, uint32_t *counts,
                                              oct_error *error);
