@@ -8,20 +8,17 @@ An adapter builds an index of vectors [count][dim] (unit length; point i has id 
     convert(row)         a query as this library wants it, before the clock starts
     search(query)        the ids of the LIMIT nearest, one query
     batch(rows)          the library's own loop over queries, where it has one
-    filter(name)         only Octant and qdrant-edge: conditions of the data set's filters.json
 
 Settings are the same for all: M 16 (32 links on the lowest layer, so graphs without layers get a
 degree of 32), ef_construct 100, cosine. A peer is given float vectors as its own documentation
 shows; who copies them pays for it in memory, who converts them in time.
 """
 import importlib.metadata
-import json
 import os
 
 import numpy
 
 M, EF_CONSTRUCT, LIMIT = 16, 100, 10
-FIELDS = ("registry", "decile", "cent", "mille", "topic", "score")
 
 
 class Adapter:
@@ -40,18 +37,6 @@ class Adapter:
 
     def convert(self, row):
         return row
-
-    def payloads(self):
-        """The indexed members of each point's payload, or empty ones."""
-        if not self.options.filters:
-            return [{}] * self.count
-        with open(os.path.join(self.options.data, "payload.jsonl"), encoding="utf-8") as lines:
-            return [{name: point[name] for name in FIELDS}
-                    for point, _ in zip(map(json.loads, lines), range(self.count))]
-
-    def condition(self, name):
-        with open(os.path.join(self.options.data, "filters.json"), encoding="utf-8") as file:
-            return json.load(file)[name]
 
 
 class Octant(Adapter):
@@ -72,21 +57,16 @@ class Octant(Adapter):
             "hnsw_config": {"m": M, "ef_construct": EF_CONSTRUCT},
             "optimizers_config": {"default_segment_number": 1, "indexing_threshold": 100,
                                   "max_segment_size": 100000000}, **self.config})
-        payloads = self.payloads()
-        for name in FIELDS if self.options.filters else ():
-            self.database.call("PUT", "/collections/c/index", {
-                "field_name": name, "field_schema": "integer" if name == "score" else "keyword"})
         for first in range(0, self.count, self.BATCH):
-            self.insert(first, min(first + self.BATCH, self.count), payloads)
+            self.insert(first, min(first + self.BATCH, self.count))
         self.database.maintain()
-        self.filter_json = None
 
-    def insert(self, first, last, payloads):
+    def insert(self, first, last):
         floats = numpy.ascontiguousarray(self.vectors[first:last])
         self.database.call("PUT", "/collections/c/points?wait=true", {"batch": {
             "ids": list(range(first, last)),
-            "vectors": [{"$f32": [i * self.dim, self.dim]} for i in range(last - first)],
-            "payloads": payloads[first:last]}}, floats)
+            "vectors": [{"$f32": [i * self.dim, self.dim]} for i in range(last - first)]}},
+            floats)
 
     def facts(self):
         found = self.database.call("GET", "/collections/c")
@@ -94,8 +74,6 @@ class Octant(Adapter):
 
     def prepare(self, mode, ef):
         options = {"params": self.params[mode]} if self.params[mode] else {}
-        if self.filter_json:
-            options["filter"] = self.filter_json
         members = {"hnsw_ef": ef, **({"options": options} if options else {})}
         self.one = self.database.searcher("c", self.dim, LIMIT, **members)
         self.members = members
@@ -109,11 +87,6 @@ class Octant(Adapter):
             self.many = self.database.searcher("c", self.dim, LIMIT, count=len(rows),
                                                **self.members)
         return self.many(rows)
-
-    def filter(self, name):
-        told = self.condition(name)
-        test = {"match": {"value": told["value"]}} if "value" in told else {"range": told["range"]}
-        self.filter_json = {"must": [{"key": told["field"], **test}]}
 
 
 class OctantAvx2(Octant):
@@ -302,7 +275,6 @@ class ZvecInt8(Zvec):
 
 class QdrantEdge(Adapter):
     package = "qdrant-edge-py"
-    selection = None
 
     def quantization(self, edge):
         return {}
@@ -324,14 +296,9 @@ class QdrantEdge(Adapter):
         path = os.path.join(self.directory, "shard")
         os.makedirs(path)
         self.index = edge.EdgeShard.create(path, self.config(edge))
-        kinds = edge.PayloadSchemaType
-        for name in FIELDS if self.options.filters else ():
-            self.index.update(edge.UpdateOperation.create_field_index(
-                name, kinds.Integer if name == "score" else kinds.Keyword))
-        payloads = self.payloads()
         for first in range(0, self.count, 1000):
             self.index.update(edge.UpdateOperation.upsert_points([
-                edge.Point(i, self.vectors[i].tolist(), payloads[i])
+                edge.Point(i, self.vectors[i].tolist(), {})
                 for i in range(first, min(first + 1000, self.count))]))
         self.index.optimize()
         self.index.flush()
@@ -345,15 +312,9 @@ class QdrantEdge(Adapter):
     def search(self, row):
         edge = self.edge
         found = self.index.query(edge.QueryRequest(
-            query=edge.Query.Nearest(row), limit=LIMIT, params=self.params, filter=self.selection,
+            query=edge.Query.Nearest(row), limit=LIMIT, params=self.params,
             with_vector=False, with_payload=False))
         return [point.id for point in found]
-
-    def filter(self, name):
-        edge, told = self.edge, self.condition(name)
-        test = ({"match": edge.MatchValue(told["value"])} if "value" in told
-                else {"range": edge.RangeFloat(**told["range"])})
-        self.selection = edge.Filter(must=[edge.FieldCondition(key=told["field"], **test)])
 
 
 class QdrantEdgeSq8(QdrantEdge):

@@ -44,45 +44,28 @@ def shape_of(options):
     return min(options.points or count, count), dim
 
 
-def passing(options, name):
-    """A mask of the points that pass the named filter."""
-    with open(os.path.join(options.data, "filters.json"), encoding="utf-8") as file:
-        told = json.load(file)[name]
-    with open(os.path.join(options.data, "payload.jsonl"), encoding="utf-8") as lines:
-        values = [json.loads(line)[told["field"]] for line, _ in zip(lines, range(options.count))]
-    if "value" in told:
-        return numpy.array([value == told["value"] for value in values])
-    return numpy.array(values) < told["range"]["lt"]
-
-
-def exact(options, mask):
+def exact(options):
     """Ids of the nearest points, -1 where there are fewer than LIMIT."""
-    vectors = rows_of(options, "vectors.f32")[:options.count]
-    ids = numpy.flatnonzero(mask) if mask is not None else numpy.arange(options.count)
-    vectors = numpy.array(vectors[ids])
+    vectors = numpy.array(rows_of(options, "vectors.f32")[:options.count])
     queries = queries_of(options)
     truth = numpy.full((len(queries), LIMIT), -1, "<i4")
     for first in range(0, len(queries), BLOCK):
         scores = queries[first:first + BLOCK] @ vectors.T
         best = numpy.argsort(-scores, axis=1, kind="stable")[:, :LIMIT]
-        truth[first:first + BLOCK, :best.shape[1]] = ids[best]
+        truth[first:first + BLOCK, :best.shape[1]] = best
     return truth
 
 
-def prepare_truth(options, filters, directory):
-    """Paths of truth arrays by filter name, "" for none; stored ones when they fit the points."""
-    whole = options.count == len(rows_of(options, "vectors.f32"))
-    paths = {}
-    for name in ("", *filters) if options.filters else ("",):
-        stored = f"gt_{name}.i32" if name else "gt.i32"
-        if whole and os.path.exists(os.path.join(options.data, stored)):
-            truth = numpy.array(rows_of(options, stored))[:len(queries_of(options)), :LIMIT]
-        else:
-            say(f"computing the truth {name}")
-            truth = exact(options, passing(options, name) if name else None)
-        paths[name] = os.path.join(directory, f"truth{name}.i32")
-        truth.astype("<i4").tofile(paths[name])
-    return paths
+def prepare_truth(options, directory):
+    """The path of an array of truth: the stored one where it fits the points."""
+    if options.count == len(rows_of(options, "vectors.f32")):
+        truth = numpy.array(rows_of(options, "gt.i32"))[:len(queries_of(options)), :LIMIT]
+    else:
+        say("computing the truth")
+        truth = exact(options)
+    path = os.path.join(directory, "truth.i32")
+    truth.astype("<i4").tofile(path)
+    return path
 
 
 def load_truth(path):
@@ -124,14 +107,13 @@ def resident(directory):
 class Figure:
     """Queries a second; `bound` when the curve does not reach down to that recall."""
 
-    def __init__(self, value, bound=False, recall=None):
-        self.value, self.bound, self.recall = value, bound, recall
+    def __init__(self, value, bound=False):
+        self.value, self.bound = value, bound
 
     def __str__(self):
         if not self.value:
             return "–"
-        text = (">" if self.bound else "") + f"{self.value:,.0f}"
-        return f"{text} ({self.recall:.3f})" if self.recall is not None else text
+        return (">" if self.bound else "") + f"{self.value:,.0f}"
 
 
 def ratio(mine, other):
@@ -150,15 +132,6 @@ def at_recall(curve, wanted, key):
         share = (wanted - before) / (found - before)
         return Figure(math.exp(math.log(qps_before) * (1 - share) + math.log(qps) * share))
     return Figure(None)
-
-
-def best_above(curve, wanted):
-    """The fastest measured point with that recall; without one, nothing."""
-    points = [row for row in curve if row["recall"] >= wanted]
-    if not points:
-        return Figure(None)
-    best = max(points, key=lambda row: row["qps"])
-    return Figure(best["qps"], recall=best["recall"])
 
 
 def by_peer(rows):
@@ -181,9 +154,9 @@ def write_results(folder, name, rows, text):
 
 
 def main():
-    options = types.SimpleNamespace(**json.loads(sys.argv[1]), filters=False)
+    options = types.SimpleNamespace(**json.loads(sys.argv[1]))
     options.count, options.dim = shape_of(options)
-    truth = prepare_truth(options, (), options.directory)
+    truth = prepare_truth(options, options.directory)
     print(json.dumps({"truth": truth, "count": options.count, "dim": options.dim}))
 
 

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """native.py - Octant and its native peers on the same vectors, in the same run, one thread.
 
-    native.py --data FOLDER [--points N] [--peers a,b] [--rounds N] [--filters] [--out FOLDER]
+    native.py --data FOLDER [--points N] [--peers a,b] [--rounds N] [--out FOLDER]
 
-FOLDER holds vectors.f32, queries.f32 (headers beside them, NAME.json with n and dim) and gt.i32,
-and for --filters payload.jsonl, filters.json and gt_NAME.i32. With --points the first N vectors are
-taken and the truth is computed.
+FOLDER holds vectors.f32, queries.f32 (headers beside them, NAME.json with n and dim) and gt.i32.
+With --points the first N vectors are taken and the truth is computed. Filters: ../filters_peer.py.
 
 Each index lives in a process of its own, so that memory is its own and a peer that crashes takes
 nothing with it. They are built one after the other. Then, in each round and for each ef, every
@@ -36,9 +35,6 @@ EFS = (10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 400,
 RECALLS = (0.95, 0.99)
 ENOUGH = 0.995  # no larger ef is measured beyond
 STALL, STALL_EF = 0.0005, 128  # nor when recall gains less than this from one ef to the next
-FILTERS = ("f50", "f10", "f1", "f01", "topic", "range")
-FILTER_EFS = (16, 32, 64, 128, 256, 512)
-FILTER_RECALL = 0.98
 
 
 def arguments():
@@ -51,12 +47,9 @@ def arguments():
     parser.add_argument("--peers", default="", help="comma-separated; octant is always there")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="of Octant's build; peers have one")
-    parser.add_argument("--filters", action="store_true", help="the table of filters instead")
     parser.add_argument("--out", default=os.path.join(root, "build/bench"))
     options = parser.parse_args()
     names = options.peers.split(",") if options.peers else list(ADAPTERS)
-    if options.filters and not options.peers:
-        names = ["octant", "qdrant-edge"]
     unknown = [name for name in names if name not in ADAPTERS]
     if unknown:
         parser.error(f"no peer named {unknown[0]}; there are {', '.join(ADAPTERS)}")
@@ -78,13 +71,13 @@ def build_all(options, directory):
     return workers, builds
 
 
-def find_recalls(workers, contenders, efs):
+def find_recalls(workers, contenders):
     """Which (contender, ef) are worth measuring: up to ENOUGH, or to where recall stands still.
     Warms everything up on the way."""
     worth = []
     for contender in contenders:
         before = -1
-        for ef in efs:
+        for ef in EFS:
             row = workers[contender[0]].ask("pass", mode=contender[1], ef=ef)
             if "failed" in row:
                 common.say(f"{contender}: {row['failed']}")
@@ -98,14 +91,14 @@ def find_recalls(workers, contenders, efs):
     return worth
 
 
-def measure(workers, options, efs):
+def measure(workers, options):
     """After each round of turns, all rows so far: peer, ef, recall, medians over the rounds."""
     contenders = [(name, mode) for name, worker in workers.items() for mode in worker.modes]
-    taken = {key: [] for key in find_recalls(workers, contenders, efs)}
+    taken = {key: [] for key in find_recalls(workers, contenders)}
     common.say("recalls found")
     for number in range(1, options.rounds + 1):
         turn = contenders if number % 2 else contenders[::-1]
-        for ef, contender in itertools.product(efs, turn):
+        for ef, contender in itertools.product(EFS, turn):
             if (contender, ef) in taken:
                 taken[contender, ef].append(
                     workers[contender[0]].ask("pass", mode=contender[1], ef=ef))
@@ -164,35 +157,12 @@ def goals_of(curves, builds):
 
 def run_curves(options, workers, builds):
     title = f"{options.count} x {options.dim}, cosine, 10 nearest, one thread, one query a call"
-    for rows in measure(workers, options, EFS):  # a run that is stopped leaves what it has
+    for rows in measure(workers, options):  # a run that is stopped leaves what it has
         curves = common.by_peer(rows)
         rows = [{"bench": "peer_search", **row} for row in rows]
         text = f"{table_of(curves, builds)}\n\n{goals_of(curves, builds)}\n"
         common.write_results(options.out, "native", builds + rows, text)
         plot_curves(os.path.join(options.out, "native.svg"), title, curves)
-    print(text)
-
-
-def run_filters(options, workers, builds):
-    names = ["-".join(filter(None, (name, mode))) for name, worker in workers.items()
-             for mode in worker.modes]
-    lines = [f"| filter | {' | '.join(names)} | Octant over the best |",
-             "|---" * (len(names) + 2) + "|"]
-    rows = []
-    for name in FILTERS:
-        for worker in workers.values():
-            worker.ask("filter", name=name)
-        *_, measured = measure(workers, options, FILTER_EFS)
-        rows += [{"bench": "peer_filter", "filter": name, **row} for row in measured]
-        curves = common.by_peer(measured)
-        best = {peer: common.best_above(curves.get(peer, []), FILTER_RECALL) for peer in names}
-        rivals = [value.value for peer, value in best.items() if peer != "octant" and value.value]
-        ratio = best["octant"].value / max(rivals) if rivals and best["octant"].value else 0
-        lines.append(f"| {name} | " + " | ".join(str(best[peer]) for peer in best)
-                     + f" | {ratio:.2f} |")
-        common.say(lines[-1])
-    text = "\n".join(lines) + "\n"
-    common.write_results(options.out, "native-filters", builds + rows, text)
     print(text)
 
 
@@ -204,10 +174,10 @@ def main():
     common.say(f"{options.count} x {options.dim} on {platform.machine()}, {os.cpu_count()} cores")
     os.makedirs(options.out, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.out) as directory:
-        options.truth = common.prepare_truth(options, FILTERS, directory)
+        options.truth = common.prepare_truth(options, directory)
         workers, builds = build_all(options, directory)
         try:
-            (run_filters if options.filters else run_curves)(options, workers, builds)
+            run_curves(options, workers, builds)
         finally:
             for worker in workers.values():
                 worker.end()

@@ -83,7 +83,7 @@ async function startNode(name, options) {
 
 function startNative(options, directory) {
   const child = spawn(process.env.OCTANT_PYTHON, [join(HERE, 'worker.py'), 'octant-avx2',
-    JSON.stringify({ ...options, threads: 1, filters: false }), join(directory, 'native')],
+    JSON.stringify({ ...options, threads: 1 }), join(directory, 'native')],
   { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, OPENBLAS_NUM_THREADS: '1' } });
   const send = (request) => child.stdin.write(`${JSON.stringify(
     request.kind === 'pass' ? { ...request, mode: '' } : request)}\n`);

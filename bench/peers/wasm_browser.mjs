@@ -26,7 +26,7 @@ function fileOf(path, options) {
   if (inside.startsWith('..')) return null;
   if (first === 'first') return { file: join(options.data, rest[1]), bytes: Number(rest[0]) };
   const folders = { bench: HERE, octant: join(HERE, '../../js/dist'), peers: options.peers };
-  if (first === 'truth') return { file: options.truth[''], bytes: Infinity };
+  if (first === 'truth') return { file: options.truth, bytes: Infinity };
   return first in folders ? { file: join(folders[first], inside), bytes: Infinity } : null;
 }
 

@@ -30,7 +30,7 @@ const rss = () => {
 const { count, dim, query_count } = options;
 const vectors = new Float32Array(bytesOf(join(options.data, 'vectors.f32'), count * dim));
 const queries = new Float32Array(bytesOf(join(options.data, 'queries.f32'), query_count * dim));
-const truth = new Int32Array(bytesOf(options.truth[''], query_count * 10));
+const truth = new Int32Array(bytesOf(options.truth, query_count * 10));
 const { open } = name.startsWith('octant') ? await import('../../js/dist/node.js') : {};
 const before = rss();
 const contender = await Contender.create(name, { vectors, count, dim,

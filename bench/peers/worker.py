@@ -30,8 +30,7 @@ class Contender:
         # A copy in memory, as a caller has it. It is there before and after, and not counted.
         vectors = numpy.array(common.rows_of(options, "vectors.f32")[:options.count])
         self.queries = numpy.array(common.queries_of(options))
-        self.truth = common.load_truth(options.truth[""])
-        self.truths = options.truth
+        self.truth = common.load_truth(options.truth)
         self.adapter = ADAPTERS[name](vectors, directory, options)
 
     def build(self):
@@ -49,11 +48,6 @@ class Contender:
         return {"version": self.adapter.version(), "cpu_s": round(cpu, 2),
                 "wall_s": round(wall, 2), **facts,
                 **{key: round(after[key] - before[key], 1) for key in after}}
-
-    def filter(self, name):
-        self.adapter.filter(name)
-        self.truth = common.load_truth(self.truths[name])
-        return {}
 
     def loop(self):
         return [self.adapter.search(query) for query in self.converted]
@@ -79,7 +73,7 @@ def serve(pipe, name, options, directory):
     os.dup2(log, 2)
     try:
         contender = Contender(name, options, directory)
-        jobs = {"build": contender.build, "pass": contender.run_pass, "filter": contender.filter}
+        jobs = {"build": contender.build, "pass": contender.run_pass}
         while True:
             kind, members = pipe.recv()
             try:
