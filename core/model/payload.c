@@ -96,8 +96,8 @@ static void write_member(oct_json_writer *writer, oct_str key, const oct_json *v
     oct_json_write_value(writer, value);
 }
 
-/* Looking for a member reads all of them: of more changes than these the keys are mapped. */
-enum { FEW_CHANGES = 16 };
+/* Looking for a member reads all of them: more keys than these are mapped. */
+enum { FEW_KEYS = 16 };
 
 typedef struct merge_job {
     oct_json_writer *writer;
@@ -115,7 +115,7 @@ static oct_status map_changes(merge_job *merge, oct_arena *arena, oct_error *err
     size_t count = oct_json_count(merge->changes);
     oct_json_iter iter = oct_json_iterate(merge->changes);
     oct_str key;
-    if (count <= FEW_CHANGES) return OCT_OK;
+    if (count <= FEW_KEYS) return OCT_OK;
     TRY(oct_arena_array(arena, count, sizeof *merge->met, &merge->met, error));
     TRY(oct_arena_array(arena, count, sizeof *merge->values, &merge->values, error));
     oct_map_init(&merge->places, arena->alloc, (uint64_t)(uintptr_t)merge->values);
@@ -262,7 +262,35 @@ typedef struct path_sieve {
      * them. No path is longer than the last level. */
     uint32_t *matching;
     uint32_t *counts;
+    /* Of many paths: the first one with that first key, and the next with the same. */
+    oct_map first;
+    uint32_t *next; /* NULL: few paths */
 } path_sieve;
+
+#define NO_PATH UINT32_MAX
+
+/* The first path that may match a member of the root. */
+static uint32_t first_path(const path_sieve *sieve, oct_str key)
+{
+    const uint32_t *found = oct_map_get_str(&sieve->first, key);
+    return found ? *found : NO_PATH;
+}
+
+static oct_status map_paths(path_sieve *sieve, oct_arena *arena, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    if (sieve->path_count <= FEW_KEYS) return OCT_OK;
+    TRY(oct_arena_array(arena, sieve->path_count, sizeof *sieve->next, &sieve->next, error));
+    oct_map_init(&sieve->first, arena->alloc, (uint64_t)(uintptr_t)sieve->next);
+    TRY(oct_map_reserve(&sieve->first, sieve->path_count, error));
+    for (uint32_t i = sieve->path_count; i-- > 0;) {
+        oct_str key = sieve->paths[i].steps[0].key;
+        sieve->next[i] = first_path(sieve, key);
+        oct_map_put_str(&sieve->first, key, i);
+    }
+done:
+    return status;
+}
 
 /* Where a value stands in its container: under a key, or at an index of an array. */
 typedef struct item_place {
@@ -289,12 +317,15 @@ static sieve_verdict sieve_step(path_sieve *sieve, uint32_t level, item_place pl
     const uint32_t *from = sieve->matching + (size_t)level * sieve->path_count;
     uint32_t *to = sieve->matching + (size_t)(level + 1) * sieve->path_count;
     uint32_t count = 0;
-    for (uint32_t i = 0; i < sieve->counts[level]; i++) {
-        const oct_json_path *path = &sieve->paths[from[i]];
+    bool mapped = level == 0 && sieve->next;
+    uint32_t at = mapped ? first_path(sieve, *place.key) : 0, which;
+    for (; at < (mapped ? NO_PATH : sieve->counts[level]); at = mapped ? sieve->next[at] : at + 1) {
+        which = mapped ? at : from[at];
+        const oct_json_path *path = &sieve->paths[which];
         bool last = level + 1 == path->count;
         if (!step_matches(sieve->mode, &path->steps[level], last, place)) continue;
         if (last) return sieve->mode == SIEVE_INCLUDE ? KEEP_ALL : DROP;
-        to[count++] = from[i];
+        to[count++] = which;
     }
     sieve->counts[level + 1] = count;
     if (count > 0) return LOOK_INSIDE;
@@ -351,12 +382,14 @@ static oct_status sieve_run(oct_arena *arena, oct_str payload, path_sieve *sieve
     for (uint32_t i = 0; i < sieve->path_count; i++)
         sieve->matching[i] = i;
     sieve->counts[0] = sieve->path_count;
+    TRY(map_paths(sieve, arena, error));
     text_output output;
     output_begin(&output, arena);
     sieve->writer = &output.writer;
     sieve_write(sieve, 0, object);
     TRY(output_end(&output, arena, out, error));
 done:
+    if (sieve->next) oct_map_deinit(&sieve->first);
     return status;
 }
 

@@ -197,6 +197,41 @@ TEST(delete_removes_members)
     CHECK(true);
 }
 
+static void add_path(oct_arena *arena, oct_json_path *out, const char *format, unsigned number)
+{
+    char text[MEMBER_BYTES];
+    oct_str kept;
+    (void)snprintf(text, sizeof text, format, number);
+    CHECK(oct_arena_str(arena, oct_str_of(text), &kept, NULL) == OCT_OK);
+    CHECK(oct_json_path_parse(arena, kept, out, NULL) == OCT_OK);
+}
+
+/* One in three goes, one in three loses a part, one both its parts. */
+TEST(delete_many_members)
+{
+    enum { COUNT = MANY / 2 };
+    static oct_json_path paths[2 * COUNT];
+    uint32_t count = 0;
+    oct_str out;
+    oct_arena arena;
+    long_text before = begin_text("{"), after = begin_text("{");
+    oct_arena_init(&arena, &model_malloc, 0);
+    for (unsigned i = 0; i < COUNT; i++) {
+        static const char *const left[] = { NULL, "\"k%u\":{\"y\":2}", "\"k%u\":{}" };
+        add(&before, "\"k%u\":{\"x\":1,\"y\":2}", i);
+        add_path(&arena, &paths[count++], i % 3 ? "k%u.x" : "k%u", i);
+        if (i % 3 == 2) add_path(&arena, &paths[count++], "k%u.y", i);
+        if (left[i % 3]) add(&after, left[i % 3], i);
+    }
+    strcpy(before.at + before.bytes, "}");
+    strcpy(after.at + after.bytes, "}");
+    CHECK(oct_payload_delete(&arena, oct_str_of(before.at), paths, count, &out, NULL) == OCT_OK);
+    CHECK(model_is(out, after.at));
+    oct_arena_reset(&arena);
+    free(before.at);
+    free(after.at);
+}
+
 TEST(delete_in_arrays)
 {
     check_delete("{\"a\":[{\"b\":1,\"c\":2},{\"b\":3},4]}", "a[].b", "{\"a\":[{\"c\":2},{},4]}");
@@ -373,7 +408,7 @@ TEST(every_lost_allocation_is_nomem)
 
 TEST_MAIN(set_replaces_top_members, set_null_removes, set_below_a_key, set_below_items,
           set_many_members, set_many_members_below_items, results_are_never_too_deep_to_parse,
-          delete_removes_members, delete_in_arrays, selectors_include, selectors_exclude,
-          selectors_of_all_and_none, bad_selector_keys_are_bad_input,
+          delete_removes_members, delete_many_members, delete_in_arrays, selectors_include,
+          selectors_exclude, selectors_of_all_and_none, bad_selector_keys_are_bad_input,
           payloads_from_requests_are_minified, damaged_payloads_are_corrupt,
           results_beyond_the_maximum_are_limit, every_lost_allocation_is_nomem)
