@@ -2,6 +2,7 @@
  *
  * decode_search.c - the bodies of everything that reads points. */
 #include "api/decode_parts.h"
+#include "base/str.h"
 
 /* ---- search parameters --------------------------------------------------------------- */
 
@@ -52,7 +53,10 @@ static oct_status get_params(oct_decoder *decoder, const oct_node *body, oct_que
     TRY(oct_get_u64(decoder, &params, "hnsw_ef", OCT_HNSW_EF_MIN, OCT_UNSET, &out->hnsw_ef));
     TRY(oct_get_bool(decoder, &params, "exact", false, &out->exact));
     TRY(oct_get_bool(decoder, &params, "indexed_only", false, &out->indexed_only));
-    TRY(oct_refuse(decoder, &params, "idf"));
+    oct_node idf = oct_node_member(&params, "idf");
+    bool global = oct_node_is(&idf, OCT_JSON_STRING) &&
+                  oct_str_equal(oct_json_string(idf.value), OCT_STR("global"));
+    if (!global) TRY(oct_refuse(decoder, &params, "idf")); /* of some points only */
     TRY(get_quantization(decoder, &params, &out->quantization));
     TRY(get_acorn(decoder, &params, &out->acorn));
 done:

@@ -173,7 +173,7 @@ TEST(what_comes_later_is_refused_by_name)
                 "prefetch: this is not supported yet at line 1 column 13");
     api_rejects(QUERY, "{\"lookup_from\":{}}", OCT_BAD_INPUT,
                 "lookup_from: this is not supported yet at line 1 column 16");
-    api_rejects(QUERY, "{\"params\":{\"idf\":\"global\"}}", OCT_BAD_INPUT,
+    api_rejects(QUERY, "{\"params\":{\"idf\":{\"corpus\":{}}}}", OCT_BAD_INPUT,
                 "params.idf: this is not supported yet at line 1 column 18");
     api_rejects(SCROLL, "{\"order_by\":\"a\"}", OCT_BAD_INPUT,
                 "order_by: this is not supported yet at line 1 column 13");
