@@ -7,8 +7,8 @@
 FOLDER as for filters_peer.py. A tenth of the points pass the filter (f10), with an index on its
 field and without. Same settings, one thread, CPU time of the process, sides and ways in turns, the
 least of the rounds. Ours is oct_search, one vector a call or all in one; theirs query and
-query_batch. Prints a JSON line for each side, with its answers as a batch compared with those one by
-one, and a table of milliseconds for all queries.
+query_batch. Prints a JSON line for each side, with its answers as a batch compared with those one
+by one, and a table of milliseconds for all queries.
 """
 import argparse
 import json
