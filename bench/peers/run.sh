@@ -6,8 +6,8 @@
 #     OCTANT_DATA=FOLDER bash bench/peers/run.sh --points 20000 --rounds 3
 #
 # Installs and builds what is missing, then runs native.py, ../filters_peer.py, batches.py, wasm.mjs
-# in Node and in Chromium, and growth.py. Options go to native.py; wasm.mjs has 20,000 points anyway.
-# Tables are printed; they, the JSON lines and the plots are in build/bench.
+# in Node and in Chromium, and growth.py. Options go to native.py; wasm.mjs has 20,000 points
+# anyway. Tables are printed; they, the JSON lines and the plots are in build/bench.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 data=${OCTANT_DATA:?is to name the folder that holds minilm/}/minilm
