@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+enum { FREE_BYTES = 4 << 20 /* given back at a time */ };
+
 void *oct_new(const oct_alloc *alloc, size_t bytes)
 {
     ASSERT(bytes > 0);
@@ -28,6 +30,20 @@ void *oct_new_zeroed(const oct_alloc *alloc, size_t bytes)
 void oct_free(const oct_alloc *alloc, void *memory, size_t bytes)
 {
     if (memory) alloc->resize(alloc->self, memory, bytes, 0);
+}
+
+bool oct_free_piece(const oct_alloc *alloc, void *memory_pointer, size_t *bytes)
+{
+    void *memory, *left = NULL;
+    memcpy(&memory, memory_pointer, sizeof memory);
+    if (memory && *bytes > FREE_BYTES)
+        left = alloc->resize(alloc->self, memory, *bytes, *bytes - FREE_BYTES);
+    if (left)
+        *bytes -= FREE_BYTES;
+    else /* nothing, the last piece, or memory that can't shrink */
+        oct_free(alloc, memory, *bytes);
+    memcpy(memory_pointer, &left, sizeof left);
+    return left == NULL;
 }
 
 bool oct_size_multiply(size_t count, size_t item_bytes, size_t *bytes)

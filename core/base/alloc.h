@@ -15,6 +15,10 @@ void *oct_new(const oct_alloc *alloc, size_t bytes);
 void *oct_new_zeroed(const oct_alloc *alloc, size_t bytes);
 void oct_free(const oct_alloc *alloc, void *memory, size_t bytes); /* NULL allowed */
 
+/* Free a large piece of the end of *memory, whose *bytes shrink; true when nothing is left, and
+ * *memory is NULL. To give much back takes the system a while. */
+bool oct_free_piece(const oct_alloc *alloc, void *memory_pointer, size_t *bytes);
+
 /* count * item_bytes, false on overflow. Every size that comes from outside goes through it. */
 bool oct_size_multiply(size_t count, size_t item_bytes, size_t *bytes);
 

@@ -383,6 +383,12 @@ void oct_hnsw_destroy(oct_hnsw *graph)
     oct_free(graph->alloc, graph, sizeof *graph);
 }
 
+bool oct_hnsw_release(oct_hnsw *graph)
+{
+    return !graph || !graph->owned ||
+           oct_free_piece(graph->alloc, &graph->owned, &graph->owned_bytes);
+}
+
 uint64_t oct_hnsw_bytes(const oct_hnsw *graph)
 {
     return graph->layout.end;

@@ -150,6 +150,9 @@ OCT_MUST_CHECK oct_status oct_hnsw_open(const oct_alloc *alloc, const oct_flat *
                                         const void *at, size_t bytes, oct_hnsw **out,
                                         oct_error *error);
 void oct_hnsw_destroy(oct_hnsw *graph); /* NULL allowed */
+/* Free a piece of a graph that was built, which is good for nothing then but more of that; true
+ * when nothing but its destruction is left. NULL allowed. */
+bool oct_hnsw_release(oct_hnsw *graph);
 /* The same in steps of a fraction of a millisecond. Begin gives a graph that is good for nothing
  * but further steps, and to be destroyed; when one is *done, it is open. */
 OCT_MUST_CHECK oct_status oct_hnsw_open_begin(const oct_alloc *alloc, const oct_flat *flat,

@@ -142,6 +142,12 @@ void oct_quant_attach(oct_quant *quant)
     quant->rows = block + quant->rows_at;
 }
 
+bool oct_quant_release(oct_quant *quant)
+{
+    return !quant || !quant->owned ||
+           oct_free_piece(quant->alloc, &quant->owned, &quant->owned_bytes);
+}
+
 oct_status oct_quant_write_piece(const oct_quant *quant, size_t *at, const oct_hnsw_sink *sink,
                                  bool *done, oct_error *error)
 {

@@ -84,6 +84,8 @@ OCT_MUST_CHECK oct_status oct_quant_open(const oct_alloc *alloc, const oct_flat 
                                          const void *at, size_t bytes, oct_quant **out,
                                          oct_error *error);
 void oct_quant_destroy(oct_quant *quant); /* NULL allowed */
+/* As oct_hnsw_release. */
+bool oct_quant_release(oct_quant *quant);
 
 oct_quant_params oct_quant_params_get(const oct_quant *quant);
 uint32_t oct_quant_row_bytes(const oct_quant *quant);

@@ -16,7 +16,8 @@
 enum {
     SAMPLE_MAX = 1 << 16,
     ROUND_ROWS = 256, /* coded by one thread between two looks at the clock */
-    WORKERS_MAX = 64
+    WORKERS_MAX = 64,
+    CLEAR_BYTES = 256 << 10
 };
 
 struct oct_quant_builder {
@@ -31,7 +32,8 @@ struct oct_quant_builder {
     size_t work_bytes;
     uint32_t workers;
     bool trained, done;
-    uint32_t next; /* row to be coded, or step of the training */
+    size_t cleared; /* bytes of the block */
+    uint32_t next;  /* row to be coded, or step of the training */
     uint32_t round_end;
 };
 
@@ -69,7 +71,7 @@ static oct_status create_quant(oct_quant_builder *builder, const oct_quant_param
     quant->kind->plan(&quant->header);
     TRY(oct_quant_layout(quant, error));
     quant->owned_bytes = quant->end + QUANT_ALIGN_BYTES;
-    quant->owned = oct_new_zeroed(alloc, quant->owned_bytes);
+    quant->owned = oct_new(alloc, quant->owned_bytes);
     if (!quant->owned) TRY(oct_fail_nomem(error, "codes"));
     builder->block =
         quant->owned + (QUANT_ALIGN_BYTES - (uintptr_t)quant->owned % QUANT_ALIGN_BYTES);
@@ -253,6 +255,14 @@ static void train(oct_quant_builder *builder)
     if (builder->trained) builder->next = 0;
 }
 
+/* The block is all zeros to begin with. */
+static void clear_piece(oct_quant_builder *builder)
+{
+    size_t bytes = MIN(builder->quant->end - builder->cleared, (size_t)CLEAR_BYTES);
+    memset(builder->block + builder->cleared, 0, bytes);
+    builder->cleared += bytes;
+}
+
 static void finish(oct_quant_builder *builder)
 {
     if (builder->quant->kind->finish) builder->quant->kind->finish(&builder->training);
@@ -266,7 +276,9 @@ bool oct_quant_build_step(oct_quant_builder *builder, uint64_t budget_ns)
     bool hurry = budget_ns != UINT64_MAX;
     uint64_t begin = hurry ? host->monotonic_ns(host->self) : 0;
     while (!builder->done) {
-        if (!builder->trained)
+        if (builder->cleared < builder->quant->end)
+            clear_piece(builder);
+        else if (!builder->trained)
             train(builder);
         else if (run_round(builder, builder->flat.count, ROUND_ROWS))
             finish(builder);

@@ -220,27 +220,36 @@ static oct_status step_stage(oct_build *build, uint64_t deadline_ns, bool *done,
     if (now->kind == OCT_SECTION_SPARSE && *done) TRY(oct_build_write_sparse(build, error));
     uint64_t time = host->monotonic_ns(host->self);
     uint64_t left = deadline_ns > time ? deadline_ns - time : 0;
+    if (build->releasing) {
+        *done = oct_build_release(build);
+        build->releasing = !*done;
+        return OCT_OK;
+    }
     if (now->kind == OCT_SECTION_GRAPH && *done)
         TRY(oct_build_step_graph(build, now->index, left, done, error));
     if (now->kind == OCT_SECTION_LINKS && *done)
         TRY(oct_build_step_links(build, now->index, left, done, error));
     if (now->kind == OCT_SECTION_QUANT && *done)
         TRY(oct_build_step_quant(build, now->index, left, done, error));
+    build->releasing = *done && build->rows;
+    *done = *done && !build->releasing;
 done:
     return status;
 }
 
-static oct_status finish(oct_build *build, oct_error *error)
+/* Complete the file, then open it, a step at a time. */
+static oct_status finish(oct_build *build, bool *done, oct_error *error)
 {
+    oct_status status;
     const oct_build_request *request = &build->request;
+    const oct_sealed_open_request open = { request->host, request->kernels, request->config,
+                                           request->directory, request->number };
     uint64_t bytes = 0;
     oct_container_writer *writer = build->writer;
     build->writer = NULL; /* finish frees it in any case */
-    oct_status status = oct_container_finish(writer, &bytes, error);
-    if (status != OCT_OK) return status;
-    oct_sealed_open_request open = { request->host, request->kernels, request->config,
-                                     request->directory, request->number };
-    status = oct_sealed_open(&open, &build->sealed, error);
+    if (writer) return oct_container_finish(writer, &bytes, error);
+    if (build->sealed) return oct_sealed_open_step(build->sealed, &open, done, error);
+    status = oct_sealed_open_begin(&open, &build->sealed, error);
     if (status != OCT_OK) { /* it is nobody's; if it can't be removed, the next open does */
         const oct_vfs *vfs = request->host->vfs;
         char path[OCT_PATH_BYTES_MAX + 1];
@@ -259,9 +268,11 @@ oct_status oct_build_step(oct_build *build, uint64_t budget_ns, bool *done, oct_
     *done = false;
     do {
         if (build->at_stage == build->stage_count) {
-            if (build->count > 0) TRY(finish(build, error));
-            build->done = *done = true;
-            return OCT_OK;
+            *done = build->count == 0;
+            if (!*done) TRY(finish(build, done, error));
+            build->done = *done;
+            if (*done) return OCT_OK;
+            continue;
         }
         bool stage_done = false;
         TRY(step_stage(build, deadline, &stage_done, error));
@@ -355,7 +366,7 @@ done:
 
 const oct_sealed *oct_build_made(const oct_build *build)
 {
-    return build->sealed;
+    return build->done ? build->sealed : NULL;
 }
 
 oct_sealed *oct_build_take(oct_build *build)
@@ -410,8 +421,7 @@ void oct_build_destroy(oct_build *build)
     if (!build) return;
     const oct_alloc *alloc = build->alloc;
     oct_segment_links_deinit(&build->links); /* before the rows it reads */
-    if (build->at_stage < build->stage_count)
-        oct_build_free_graph(build, build->stages[build->at_stage].index);
+    oct_build_free_graph(build);
     oct_sparse_builder_destroy(build->sparse);
     oct_container_abandon(build->writer);
     if (build->sealed) { /* finished but not taken */

@@ -13,18 +13,12 @@
 
 /* ---- graphs -------------------------------------------------------------------------- */
 
-static size_t rows_bytes(const oct_build *build, uint32_t v)
-{
-    size_t numbers = (size_t)build->row_count * build->request.config->vectors[v].size;
-    return MAX(numbers, (size_t)1) * sizeof(float); /* multivectors may all be absent */
-}
-
 static size_t present_bytes(const oct_build *build)
 {
     return oct_bits_words(build->count) * 8;
 }
 
-void oct_build_free_graph(oct_build *build, uint32_t v)
+void oct_build_free_graph(oct_build *build)
 {
     build->distances = oct_build_distances(build);
     oct_hnsw_builder_destroy(build->graph_builder);
@@ -34,10 +28,25 @@ void oct_build_free_graph(oct_build *build, uint32_t v)
     build->graph = NULL;
     oct_quant_builder_destroy(build->quant_builder);
     build->quant_builder = NULL;
-    oct_free(build->alloc, build->rows, build->rows ? rows_bytes(build, v) : 0);
+    oct_quant_destroy(build->quant);
+    build->quant = NULL;
+    oct_free(build->alloc, build->rows, build->rows_bytes);
     build->rows = NULL;
     oct_free(build->alloc, build->row_present, build->row_present ? present_bytes(build) : 0);
     build->row_present = NULL;
+}
+
+bool oct_build_release(oct_build *build)
+{
+    oct_hnsw_builder_destroy(build->graph_builder);
+    build->graph_builder = NULL;
+    oct_quant_builder_destroy(build->quant_builder);
+    build->quant_builder = NULL;
+    if (!oct_hnsw_release(build->graph) || !oct_quant_release(build->quant)) return false;
+    if (build->rows && !oct_free_piece(build->alloc, &build->rows, &build->rows_bytes))
+        return false;
+    oct_build_free_graph(build);
+    return true;
 }
 
 /* Rows of all points: of a multivector those there are, else one each, absent ones included. */
@@ -62,7 +71,8 @@ oct_status oct_build_begin_rows(oct_build *build, uint32_t v, oct_error *error)
     if (!oct_size_multiply(build->row_count, build->request.config->vectors[v].size * sizeof(float),
                            &bytes))
         return oct_fail_nomem(error, "the rows of a graph");
-    build->rows = oct_new(build->alloc, rows_bytes(build, v));
+    build->rows_bytes = MAX(bytes, sizeof(float)); /* multivectors may all be absent */
+    build->rows = oct_new(build->alloc, build->rows_bytes);
     build->row_present = oct_new_zeroed(build->alloc, present_bytes(build));
     if (!build->rows || !build->row_present) return oct_fail_nomem(error, "the rows of a graph");
     for (uint32_t i = 0; i < build->count; i++)
@@ -167,7 +177,7 @@ oct_status oct_build_step_graph(oct_build *build, uint32_t v, uint64_t budget_ns
         if (host->monotonic_ns(host->self) - begin >= budget_ns) break;
     }
 done:
-    if (*done || status != OCT_OK) oct_build_free_graph(build, v);
+    if (status != OCT_OK) oct_build_free_graph(build);
     return status;
 }
 
@@ -183,7 +193,7 @@ oct_status oct_build_step_links(oct_build *build, uint32_t v, uint64_t budget_ns
                                     build->request.schema->fields, &flat, error));
     TRY(oct_segment_links_step(&build->links, budget_ns, &sink, done, error));
 done:
-    if (*done || status != OCT_OK) oct_build_free_graph(build, v);
+    if (status != OCT_OK) oct_build_free_graph(build);
     return status;
 }
 
@@ -193,21 +203,27 @@ oct_status oct_build_step_quant(oct_build *build, uint32_t v, uint64_t budget_ns
                                 oct_error *error)
 {
     oct_status status = OCT_OK;
-    oct_quant *quant = NULL;
+    const oct_host *host = build->request.host;
     const oct_quantization_config *config = oct_config_quantization(build->request.config, v);
+    const oct_hnsw_sink sink = { oct_build_append, build->writer };
+    uint64_t begin = host->monotonic_ns(host->self);
+    *done = false;
     if (!build->quant_builder) {
         oct_flat flat = gathered(build, v);
         oct_quant_params params = oct_quant_params_of(config);
         build->host = oct_graph_host(build->request.host, build->request.config, v);
         TRY(oct_quant_builder_create(&build->host, &flat, &params, &build->quant_builder, error));
     }
-    *done = oct_quant_build_step(build->quant_builder, budget_ns);
-    if (!*done) return OCT_OK;
-    quant = oct_quant_builder_finish(build->quant_builder);
-    oct_hnsw_sink sink = { oct_build_append, build->writer };
-    TRY(oct_quant_write(quant, &sink, error));
+    if (!build->quant) {
+        if (!oct_quant_build_step(build->quant_builder, budget_ns)) return OCT_OK;
+        build->quant = oct_quant_builder_finish(build->quant_builder);
+        build->graph_written = 0;
+    }
+    while (!*done) {
+        TRY(oct_quant_write_piece(build->quant, &build->graph_written, &sink, done, error));
+        if (host->monotonic_ns(host->self) - begin >= budget_ns) break;
+    }
 done:
-    oct_quant_destroy(quant);
-    if (*done || status != OCT_OK) oct_build_free_graph(build, v);
+    if (status != OCT_OK) oct_build_free_graph(build);
     return status;
 }

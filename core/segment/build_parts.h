@@ -38,11 +38,14 @@ struct oct_build {
     oct_arena scratch;          /* one parsed payload */
     oct_arena decoded;          /* one decoded vector */
     float *rows;                /* of the vector whose graph or codes are built */
+    size_t rows_bytes;
     uint32_t row_count, rows_gathered;
     uint64_t *row_present;
     oct_hnsw_builder *graph_builder;
-    oct_hnsw *graph; /* that is built, and of which graph_written bytes are written */
-    size_t graph_written;
+    oct_hnsw *graph;      /* that is built, and of which graph_written bytes are written */
+    size_t graph_written; /* ... or of the codes */
+    oct_quant *quant;
+    bool releasing;     /* the stage's section is written, its memory is being freed */
     bool part_failed;   /* what the checkpoint has of the graph is no good */
     uint64_t distances; /* of graphs before the one being built */
     oct_segment_links links;
@@ -98,7 +101,9 @@ oct_status oct_build_restore_graph(oct_build *build, uint32_t v, const oct_flat 
                                    const oct_hnsw_params *params, oct_error *error);
 void oct_build_note_part(const oct_build *build);
 void oct_build_drop_part(oct_build *build, const oct_error *cause);
-/* Free the rows of vector v and what was being made of them. */
-void oct_build_free_graph(oct_build *build, uint32_t v);
+/* Free the rows of the vector at hand and what was made of them: at once; a piece of them, true
+ * when that was the last. */
+void oct_build_free_graph(oct_build *build);
+bool oct_build_release(oct_build *build);
 
 #endif

@@ -36,6 +36,8 @@
 #include "model/vector.h"
 #include "segment/sealed_cold.h"
 
+enum { OPEN_BYTES = 512 << 10 /* verified in a step of opening */ };
+
 void oct_sealed_path(char *path, const char *directory, uint64_t number)
 {
     static const char digits[] = "0123456789abcdef";
@@ -116,13 +118,21 @@ static oct_status read_fields(oct_sealed *segment, oct_reader *reader, oct_error
         TRY(oct_read_u32(reader, &type, "a field's type", error));
         if (type >= OCT_FIELD_TYPE_COUNT) return corrupt(segment, "unknown field type", error);
         field->type = (oct_field_type)type;
-        const void *at = NULL;
-        size_t bytes = 0;
-        TRY(oct_container_load(segment->container, OCT_SECTION_FIELD, f, &at, &bytes, error));
-        TRY(oct_field_open(at, bytes, segment->count, &field->index, error));
-        if (field->index.type != field->type)
-            return corrupt(segment, "a payload index has another type", error);
     }
+done:
+    return status;
+}
+
+static oct_status load_field(oct_sealed *segment, uint32_t f, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_sealed_field *field = &segment->fields[f];
+    const void *at = NULL;
+    size_t bytes = 0;
+    TRY(oct_container_load(segment->container, OCT_SECTION_FIELD, f, &at, &bytes, error));
+    TRY(oct_field_open(at, bytes, segment->count, &field->index, error));
+    if (field->index.type != field->type)
+        return corrupt(segment, "a payload index has another type", error);
 done:
     return status;
 }
@@ -292,6 +302,7 @@ static oct_status load_vector_ends(oct_sealed *segment, uint32_t v, uint64_t *to
     if (bytes / 8 != segment->count || bytes % 8)
         return corrupt(segment, "ends of vectors have the wrong size", error);
     vector->ends = at;
+    vector->filled = 0;
     for (uint32_t i = 0; i < segment->count; i++) {
         if (vector->ends[i] < end || vector->ends[i] - end > most)
             return corrupt(segment, "impossible ends of vectors", error);
@@ -371,11 +382,32 @@ static oct_status load_graph(oct_sealed *segment, const oct_collection_config *c
         return corrupt(segment, "a graph over multivectors", error);
     TRY(cold ? oct_container_load(container, OCT_SECTION_GRAPH, v, &at, &bytes, error)
              : oct_container_load_memory(container, OCT_SECTION_GRAPH, v, &at, &bytes, error));
-    TRY(oct_hnsw_open(segment->host->alloc, &vector->flat, at, bytes, &vector->graph, error));
-    if (!oct_container_has(container, OCT_SECTION_LINKS, v)) return OCT_OK;
+    TRY(oct_hnsw_open_begin(segment->host->alloc, &vector->flat, at, bytes, &vector->graph, error));
+done:
+    return status;
+}
+
+static oct_status check_graph(oct_sealed *segment, uint32_t v, oct_error *error)
+{
+    bool done = false;
+    if (!segment->vectors[v].graph) return OCT_OK;
+    oct_status status = oct_hnsw_open_step(segment->vectors[v].graph, &done, error);
+    return status == OCT_OK && !done ? OCT_AGAIN : status;
+}
+
+static oct_status load_links(oct_sealed *segment, const oct_collection_config *config, uint32_t v,
+                             oct_error *error)
+{
+    oct_status status = OCT_OK;
+    const void *at = NULL;
+    size_t bytes = 0;
+    oct_container *container = segment->container;
+    bool cold = oct_config_graph_placement(config, v) == OCT_PLACEMENT_COLD;
+    if (!segment->vectors[v].graph || !oct_container_has(container, OCT_SECTION_LINKS, v))
+        return OCT_OK;
     TRY(cold ? oct_container_load(container, OCT_SECTION_LINKS, v, &at, &bytes, error)
              : oct_container_load_memory(container, OCT_SECTION_LINKS, v, &at, &bytes, error));
-    TRY(oct_hnsw_links_open(vector->graph, at, bytes, error));
+    TRY(oct_hnsw_links_open(segment->vectors[v].graph, at, bytes, error));
 done:
     return status;
 }
@@ -446,9 +478,6 @@ static oct_status load_vector(oct_sealed *segment, const oct_sealed_open_request
     TRY(load_present(segment, v, error));
     if (vector->params.kind == OCT_VECTOR_SPARSE) return load_sparse(segment, v, error);
     TRY(load_rows(segment, request->config, v, error));
-    TRY(load_quant(segment, request->config, v, error));
-    TRY(load_graph(segment, request->config, v, error));
-    vector->placed = placed_by(vector, request->config, v);
 done:
     return status;
 }
@@ -537,8 +566,8 @@ static void destroy(oct_sealed *segment)
     oct_free(alloc, segment, sizeof *segment);
 }
 
-oct_status oct_sealed_open(const oct_sealed_open_request *request, oct_sealed **out,
-                           oct_error *error)
+oct_status oct_sealed_open_begin(const oct_sealed_open_request *request, oct_sealed **out,
+                                 oct_error *error)
 {
     oct_status status = OCT_OK;
     const oct_host *host = request->host;
@@ -550,15 +579,94 @@ oct_status oct_sealed_open(const oct_sealed_open_request *request, oct_sealed **
     oct_atomic_store(&segment->references, 1);
     oct_sealed_path(segment->path, request->directory, request->number);
     TRY(oct_container_open(host->alloc, host->vfs, segment->path, &segment->container, error));
-    TRY(read_meta(segment, request->config, error));
-    TRY(load_ids(segment, error));
-    TRY(load_payloads(segment, request->config, error));
-    for (uint32_t v = 0; v < segment->vector_count; v++)
-        TRY(load_vector(segment, request, v, error));
     *out = segment;
     segment = NULL;
 done:
     if (segment) destroy(segment);
+    return status;
+}
+
+/* What is done one after another; from ROWS on for each vector. */
+enum {
+    OPEN_META,
+    OPEN_FIELDS,
+    OPEN_IDS,
+    OPEN_PAYLOADS,
+    OPEN_ROWS,
+    OPEN_QUANT,
+    OPEN_GRAPH,
+    OPEN_CHECK,
+    OPEN_LINKS,
+    OPEN_DONE
+};
+
+/* The stage at hand, for one field or vector. AGAIN: there is more of it. Until it has loaded what
+ * it needs it changes nothing, so that it may begin again then. */
+static oct_status run_stage(oct_sealed *segment, const oct_sealed_open_request *request,
+                            oct_error *error)
+{
+    uint32_t item = segment->open_item;
+    switch (segment->open_stage) {
+    case OPEN_META:
+        return read_meta(segment, request->config, error);
+    case OPEN_FIELDS:
+        return item < segment->field_count ? load_field(segment, item, error) : OCT_OK;
+    case OPEN_IDS:
+        return load_ids(segment, error);
+    case OPEN_PAYLOADS:
+        return load_payloads(segment, request->config, error);
+    case OPEN_ROWS:
+        return load_vector(segment, request, item, error);
+    case OPEN_QUANT:
+        return load_quant(segment, request->config, item, error);
+    case OPEN_GRAPH:
+        return load_graph(segment, request->config, item, error);
+    case OPEN_CHECK:
+        return check_graph(segment, item, error);
+    default:
+        return load_links(segment, request->config, item, error);
+    }
+}
+
+static void next_stage(oct_sealed *segment, const oct_collection_config *config)
+{
+    uint32_t v = segment->open_item;
+    bool fields = segment->open_stage == OPEN_FIELDS;
+    if (fields && ++segment->open_item < segment->field_count) return;
+    if (fields) segment->open_item = 0;
+    segment->open_stage++;
+    if (segment->open_stage == OPEN_DONE) { /* of a vector */
+        segment->vectors[v].placed = placed_by(&segment->vectors[v], config, v);
+        segment->open_item++;
+        segment->open_stage = OPEN_ROWS;
+    }
+    bool sparse = segment->open_stage > OPEN_ROWS &&
+                  segment->vectors[segment->open_item].params.kind == OCT_VECTOR_SPARSE;
+    if (sparse) segment->open_stage = OPEN_LINKS;
+    if (segment->open_stage == OPEN_ROWS && segment->open_item == segment->vector_count)
+        segment->open_stage = OPEN_DONE;
+}
+
+oct_status oct_sealed_open_step(oct_sealed *segment, const oct_sealed_open_request *request,
+                                bool *done, oct_error *error)
+{
+    oct_container_pace(segment->container, OPEN_BYTES);
+    oct_status status = run_stage(segment, request, error);
+    if (status == OCT_OK) next_stage(segment, request->config);
+    *done = status == OCT_OK && segment->open_stage == OPEN_DONE;
+    if (*done) oct_container_pace(segment->container, SIZE_MAX);
+    return status == OCT_AGAIN ? OCT_OK : status;
+}
+
+oct_status oct_sealed_open(const oct_sealed_open_request *request, oct_sealed **out,
+                           oct_error *error)
+{
+    oct_status status = oct_sealed_open_begin(request, out, error);
+    for (bool done = false; status == OCT_OK && !done;)
+        status = oct_sealed_open_step(*out, request, &done, error);
+    if (status == OCT_OK) return OCT_OK;
+    oct_sealed_unpin(*out);
+    *out = NULL;
     return status;
 }
 

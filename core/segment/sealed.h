@@ -83,6 +83,7 @@ typedef struct oct_sealed {
     uint32_t vector_count;
     oct_sealed_field *fields; /* [field_count] */
     uint32_t field_count;
+    uint32_t open_stage, open_item; /* while it is opened: what comes next, of which vector */
 } oct_sealed;
 
 /* Open file `number` of `directory` for a collection of this config, which says what of it is held
@@ -97,6 +98,14 @@ typedef struct oct_sealed_open_request {
 } oct_sealed_open_request;
 OCT_MUST_CHECK oct_status oct_sealed_open(const oct_sealed_open_request *request, oct_sealed **out,
                                           oct_error *error);
+/* The same in steps of a fraction of a millisecond, but for the checks of ids and ends, a
+ * nanosecond a point, and of links within blocks. Begin gives a segment that is good for nothing
+ * but further steps, with the same request, and to be unpinned; when one is *done, it is open. */
+OCT_MUST_CHECK oct_status oct_sealed_open_begin(const oct_sealed_open_request *request,
+                                                oct_sealed **out, oct_error *error);
+OCT_MUST_CHECK oct_status oct_sealed_open_step(oct_sealed *segment,
+                                               const oct_sealed_open_request *request, bool *done,
+                                               oct_error *error);
 void oct_sealed_pin(oct_sealed *segment);
 void oct_sealed_unpin(oct_sealed *segment); /* NULL allowed */
 /* Remove the file once nobody uses it. */

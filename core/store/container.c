@@ -48,7 +48,8 @@ typedef struct loadable {
     oct_section_entry entry;
     uint8_t *memory; /* own memory, when the vfs has no views */
     size_t memory_bytes;
-    const void *at; /* NULL until loaded */
+    uint64_t filled; /* how much of it was read */
+    const void *at;  /* NULL until loaded */
 } loadable;
 
 struct oct_container {
@@ -65,6 +66,7 @@ struct oct_container {
     loadable *sections; /* [section_count] once opened */
     size_t sections_bytes;
     uint32_t section_count;
+    size_t pace;              /* bytes that loads may verify yet */
     oct_atomic_u32 *verified; /* a bit per block; any thread */
     size_t verified_words;
 };
@@ -203,6 +205,7 @@ oct_status oct_container_open(const oct_alloc *alloc, const oct_vfs *vfs, const 
     if (!container) return oct_fail_nomem(error, "a container");
     container->alloc = alloc;
     container->vfs = vfs;
+    container->pace = SIZE_MAX;
     TRY(oct_store_path_set(&container->path, path, "", error));
     TRY(vfs->open(vfs->self, path, OCT_OPEN_READ, &container->file, error));
     TRY(read_footer(container, error));
@@ -355,36 +358,63 @@ done:
 
 /* --- loading --------------------------------------------------------------------------------- */
 
-/* Read a section into memory of its own. */
+void oct_container_pace(oct_container *container, size_t bytes)
+{
+    container->pace = bytes;
+}
+
+/* May one more block be verified? */
+static bool may_verify(oct_container *container)
+{
+    if (container->pace == SIZE_MAX) return true;
+    bool may = container->pace > 0;
+    container->pace -= MIN(container->pace, (size_t)OCT_CONTAINER_BLOCK_BYTES);
+    return may;
+}
+
+/* Memory for a section. The allocator aligns to 8 only. */
+static oct_status take_memory(oct_container *container, loadable *section, oct_error *error)
+{
+    if (section->entry.bytes > SIZE_MAX - OCT_SECTION_ALIGN)
+        return oct_fail_nomem(error, "a section");
+    size_t bytes = (size_t)section->entry.bytes + OCT_SECTION_ALIGN;
+    section->memory = oct_new(container->alloc, bytes);
+    if (!section->memory) return oct_fail_nomem(error, "a section");
+    section->memory_bytes = bytes;
+    section->filled = 0;
+    return OCT_OK;
+}
+
+/* Read a section into memory of its own, or go on with that. */
 static oct_status read_section(oct_container *container, loadable *section, oct_error *error)
 {
     oct_status status = OCT_OK;
-    size_t bytes = 0;
     uint64_t from = section->entry.offset;
     uint64_t to = from + section->entry.bytes;
-    uint8_t *memory = NULL;
-    uint8_t *target;
-    size_t memory_bytes = 0;
-    /* The allocator aligns to 8 only. */
-    if (section->entry.bytes > SIZE_MAX - OCT_SECTION_ALIGN)
-        TRY(oct_fail_nomem(error, "a section"));
-    bytes = (size_t)section->entry.bytes;
-    memory_bytes = bytes + OCT_SECTION_ALIGN;
-    memory = oct_new(container->alloc, memory_bytes);
-    if (!memory) TRY(oct_fail_nomem(error, "a section"));
-    target = memory + (OCT_SECTION_ALIGN - (uintptr_t)memory % OCT_SECTION_ALIGN);
-    for (uint64_t at = from; at < to;) {
+    if (!section->memory) TRY(take_memory(container, section, error));
+    uint8_t *target =
+        section->memory + (OCT_SECTION_ALIGN - (uintptr_t)section->memory % OCT_SECTION_ALIGN);
+    while (section->filled < section->entry.bytes) {
+        uint64_t at = from + section->filled;
         size_t block = (size_t)(at / OCT_CONTAINER_BLOCK_BYTES);
-        TRY(read_through_block(container, block, at, to, target + (at - from), error));
-        at = block_end(container, block);
+        if (!may_verify(container)) return OCT_AGAIN;
+        TRY(read_through_block(container, block, at, to, target + section->filled, error));
+        section->filled = MIN(block_end(container, block), to) - from;
     }
-    section->memory = memory;
-    section->memory_bytes = memory_bytes;
     section->at = target;
-    memory = NULL;
 done:
-    oct_free(container->alloc, memory, memory_bytes);
+    if (status != OCT_OK) {
+        oct_free(container->alloc, section->memory, section->memory_bytes);
+        section->memory = NULL;
+        section->memory_bytes = 0;
+    }
     return status;
+}
+
+/* Is it read into memory, as a whole? */
+static bool is_read(const loadable *section)
+{
+    return section->memory && section->filled == section->entry.bytes;
 }
 
 static oct_status find_section(oct_container *container, uint32_t kind, uint32_t index,
@@ -404,7 +434,7 @@ oct_status oct_container_load_memory(oct_container *container, uint32_t kind, ui
     *out = NULL;
     *bytes = 0;
     TRY(find_section(container, kind, index, &section, error));
-    if (!section->memory) TRY(read_section(container, section, error));
+    if (!is_read(section)) TRY(read_section(container, section, error));
     *out = section->at;
     *bytes = (size_t)section->entry.bytes;
 done:
@@ -429,13 +459,34 @@ done:
     return status;
 }
 
+/* Verify the blocks under a range of a viewed section; `paced`: as loads do. */
+static oct_status touch(oct_container *container, const void *at, size_t bytes, bool paced,
+                        oct_error *error)
+{
+    oct_status status = OCT_OK;
+    size_t offset, first, last;
+    if (!container->view || bytes == 0) goto done; /* verified when it was read */
+    offset = (size_t)((const uint8_t *)at - container->view);
+    ASSERT(offset < container->blocks_end);
+    ASSERT(bytes <= container->blocks_end - offset);
+    first = offset / OCT_CONTAINER_BLOCK_BYTES;
+    last = (offset + bytes - 1) / OCT_CONTAINER_BLOCK_BYTES;
+    for (size_t block = first; block <= last; block++) {
+        if (is_verified(container, block)) continue;
+        if (paced && !may_verify(container)) return OCT_AGAIN;
+        TRY(verify_viewed(container, block, error));
+    }
+done:
+    return status;
+}
+
 oct_status oct_container_load(oct_container *container, uint32_t kind, uint32_t index,
                               const void **out, size_t *bytes, oct_error *error)
 {
     oct_status status = OCT_OK;
     TRY(oct_container_load_lazy(container, kind, index, out, bytes, error));
     if (find(container, kind, index)->memory) goto done; /* verified when it was read */
-    TRY(oct_container_touch(container, *out, *bytes, error));
+    TRY(touch(container, *out, *bytes, true, error));
 done:
     if (status != OCT_OK) {
         *out = NULL;
@@ -447,18 +498,7 @@ done:
 oct_status oct_container_touch(oct_container *container, const void *at, size_t bytes,
                                oct_error *error)
 {
-    oct_status status = OCT_OK;
-    size_t offset, first, last;
-    if (!container->view || bytes == 0) goto done; /* verified when it was read */
-    offset = (size_t)((const uint8_t *)at - container->view);
-    ASSERT(offset < container->blocks_end);
-    ASSERT(bytes <= container->blocks_end - offset);
-    first = offset / OCT_CONTAINER_BLOCK_BYTES;
-    last = (offset + bytes - 1) / OCT_CONTAINER_BLOCK_BYTES;
-    for (size_t block = first; block <= last; block++)
-        if (!is_verified(container, block)) TRY(verify_viewed(container, block, error));
-done:
-    return status;
+    return touch(container, at, bytes, false, error);
 }
 
 /* --- reading in place ------------------------------------------------------------------------ */

@@ -73,6 +73,10 @@ OCT_MUST_CHECK oct_status oct_container_load_lazy(oct_container *container, uint
 OCT_MUST_CHECK oct_status oct_container_touch(oct_container *container, const void *at,
                                               size_t bytes, oct_error *error);
 
+/* From now on loads verify about so many bytes in all (SIZE_MAX, as at first: any number), and then
+ * answer AGAIN: repeated after another call of this one, they go on where they were. */
+void oct_container_pace(oct_container *container, size_t bytes);
+
 /* A section that stays on disk. The container outlives it. */
 typedef struct oct_section_place {
     oct_container *container;
