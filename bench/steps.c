@@ -18,11 +18,9 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
-#include "db/collection.h"
-#include "index/hnsw_build.h"
-#include "segment/build_parts.h"
+#include "sim/steps.h"
 
-enum { PLACES_MAX = 256, PLACE_BYTES = 96, BATCH = 500, CLUSTERS = 512 };
+enum { PLACES_MAX = 256, PLACE_BYTES = 2 * STEPS_NAME_BYTES, BATCH = 500, CLUSTERS = 512 };
 
 typedef struct place {
     char name[PLACE_BYTES];
@@ -81,56 +79,7 @@ static void *resize(void *self, void *old, size_t old_bytes, size_t new_bytes)
     return NULL;
 }
 
-/* ---- where a build stands ------------------------------------------------------------- */
-
-static const char *stage_name(uint32_t kind)
-{
-    static const char *const names[] = {
-        [OCT_SECTION_META] = "meta",        [OCT_SECTION_ID_LOW] = "ids",
-        [OCT_SECTION_ID_HIGH] = "uuids",    [OCT_SECTION_VERSIONS] = "versions",
-        [OCT_SECTION_PAYLOAD_END] = "ends", [OCT_SECTION_PAYLOADS] = "payloads",
-        [OCT_SECTION_VECTORS] = "vectors",  [OCT_SECTION_PRESENT] = "present",
-        [OCT_SECTION_GRAPH] = "graph",      [OCT_SECTION_FIELD] = "field",
-        [OCT_SECTION_LINKS] = "links",      [OCT_SECTION_QUANT] = "quant",
-        [OCT_SECTION_ENDS] = "vector-ends", [OCT_SECTION_SPARSE] = "sparse"
-    };
-    return kind < ARRAY_COUNT(names) && names[kind] ? names[kind] : "?";
-}
-
-static void name_build(const char *task, const oct_build *build, char *name)
-{
-    static const char *const phases[] = { "forget",     "map",     "levels",  "clear",  "uppers",
-                                          "old-uppers", "members", "pending", "plan",   "fit",
-                                          "encode",     "adopt",   "begin",   "search", "collect",
-                                          "count",      "scatter", "group",   "apply",  "end",
-                                          "connect",    "sum",     "done",    "copy",   "audit" };
-    const char *part = "";
-    if (!build) {
-        snprintf(name, PLACE_BYTES / 2, "-");
-        return;
-    }
-    if (build->at_stage == build->stage_count) {
-        snprintf(name, PLACE_BYTES / 2, "%s finish", task);
-        return;
-    }
-    const build_stage *stage = &build->stages[build->at_stage];
-    if (build->graph_builder && build->graph_builder->phase < (int)ARRAY_COUNT(phases))
-        part = phases[build->graph_builder->phase];
-    else if (build->graph)
-        part = "write";
-    else if (stage->kind == OCT_SECTION_GRAPH)
-        part = "rows";
-    snprintf(name, PLACE_BYTES / 2, "%s %s%s%s", task, stage_name(stage->kind), *part ? "." : "",
-             part);
-}
-
-static void name_now(char *name)
-{
-    if (collection->rotation)
-        name_build("seal", collection->seal.build, name);
-    else
-        name_build("merge", collection->merge.build, name);
-}
+/* ---- counting ------------------------------------------------------------------------- */
 
 static void count(const char *from, const char *to, double ms)
 {
@@ -149,14 +98,14 @@ static void count(const char *from, const char *to, double ms)
 
 static bool step(void)
 {
-    char from[PLACE_BYTES / 2], to[PLACE_BYTES / 2];
+    char from[STEPS_NAME_BYTES], to[STEPS_NAME_BYTES];
     bool more = false;
     oct_error error;
-    name_now(from);
+    steps_name(collection, from);
     uint64_t begin = cpu_ns(NULL);
     if (oct_maintain(db, budget_ms, &more, &error) != OCT_OK) die(error.message);
     double ms = (double)(cpu_ns(NULL) - begin) / 1e6;
-    name_now(to);
+    steps_name(collection, to);
     count(from, to, ms);
     return more;
 }

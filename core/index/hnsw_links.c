@@ -29,15 +29,23 @@ enum {
     LINKS_MAGIC = 0x4b4e4c42, /* "BLNK" */
     LINKS_VERSION = 1,
     LINKS_HEADER_WORDS = 16,
-    SAMPLES = 16 /* points looked at to see whether a filter's points are linked */
+    STEP_POINTS = 512,       /* of a block, looked at in one step */
+    STEP_WORDS = 1 << 16,    /* of other arrays */
+    COPY_FLOATS = 1 << 17,   /* copied in one step */
+    PIECE_BYTES = 256 << 10, /* written in one step */
+    SAMPLES = 16             /* points looked at to see whether a filter's points are linked */
 };
 
 /* Level 0 of one block's graph. */
 typedef struct block_rows {
     uint32_t *members; /* [count] offsets */
     uint32_t *links;   /* [count][m0] offsets or HNSW_NONE */
+    uint32_t capacity; /* of members */
     uint32_t count;
 } block_rows;
+
+/* What is done one after another; up to RELEASE for each block. */
+typedef enum links_phase { COPY, BUILD, KEEP, RELEASE, MEASURE, SUM, FILL, DROP, DONE } links_phase;
 
 struct oct_hnsw_links_builder {
     const oct_host *host;
@@ -46,14 +54,20 @@ struct oct_hnsw_links_builder {
     oct_hnsw_params params;
     const oct_hnsw_block *blocks;
     uint32_t block_count, at_block;
+    links_phase phase;
+    uint32_t next;    /* item of the phase: a point, or one of the block's */
     block_rows *rows; /* [block_count], of those before at_block */
-    float *copies;    /* [copy_count][dim] rows of the block at hand */
-    uint32_t copy_count;
+    float *copies;    /* rows of the block at hand */
+    size_t copy_bytes;
     oct_hnsw_builder *graph_builder;
+    oct_hnsw *graph;
     uint32_t *starts; /* [flat.count + 1], when all blocks are done */
     uint32_t *links;  /* [link_capacity], starts[flat.count] used */
-    uint32_t link_capacity;
-    bool done;
+    uint32_t link_capacity, read, kept;
+    uint32_t
+        *scratch; /* [flat.count]: where rows end as they are filled, then who saw a link last */
+    uint64_t sum;
+    size_t written;
 };
 
 /* ---- one block ---------------------------------------------------------------------------- */
@@ -63,44 +77,41 @@ static uint32_t places(const oct_hnsw_links_builder *builder)
     return 2 * builder->params.m;
 }
 
+/* Where the next step of a loop ends; true when that is the loop's end. */
+static bool is_over(uint32_t next, uint32_t step, uint32_t count, uint32_t *end)
+{
+    *end = next + MIN(count - next, step);
+    return *end == count;
+}
+
 static void free_copies(oct_hnsw_links_builder *builder)
 {
-    size_t floats = (size_t)builder->copy_count * builder->flat.dim;
     oct_hnsw_builder_destroy(builder->graph_builder);
     builder->graph_builder = NULL;
-    oct_free(builder->alloc, builder->copies, floats * sizeof(float));
+    oct_hnsw_destroy(builder->graph);
+    builder->graph = NULL;
+    oct_free(builder->alloc, builder->copies, builder->copy_bytes);
     builder->copies = NULL;
 }
 
-static oct_status copy_rows(oct_hnsw_links_builder *builder, block_rows *rows, oct_error *error)
+/* Take the memory that a block needs. Blocks have points. */
+static oct_status take_block(oct_hnsw_links_builder *builder, block_rows *rows, oct_error *error)
 {
     oct_status status = OCT_OK;
-    const oct_flat *flat = &builder->flat;
     const oct_hnsw_block *block = &builder->blocks[builder->at_block];
-    for (uint32_t i = 0; i < block->count; i++)
-        rows->count += oct_flat_has(flat, block->offsets[i]);
-    if (rows->count == 0) return OCT_OK;
-    TRY(oct_array_resize(builder->alloc, &rows->members, 0, rows->count, sizeof(uint32_t), error));
-    size_t row_bytes = flat->dim * sizeof(float);
-    TRY(oct_array_resize(builder->alloc, &builder->copies, 0, rows->count, row_bytes, error));
-    builder->copy_count = rows->count;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < block->count; i++) {
-        uint32_t offset = block->offsets[i];
-        if (!oct_flat_has(flat, offset)) continue;
-        memcpy(builder->copies + (size_t)count * flat->dim, oct_flat_row(flat, offset), row_bytes);
-        rows->members[count++] = offset;
-    }
+    size_t row_bytes = builder->flat.dim * sizeof(float);
+    TRY(oct_array_resize(builder->alloc, &rows->members, 0, block->count, sizeof(uint32_t), error));
+    rows->capacity = block->count;
+    TRY(oct_array_resize(builder->alloc, &builder->copies, 0, block->count, row_bytes, error));
+    builder->copy_bytes = block->count * row_bytes;
 done:
     return status;
 }
 
-static oct_status begin_block(oct_hnsw_links_builder *builder, oct_error *error)
+/* A graph over the rows that were copied. */
+static oct_status begin_graph(oct_hnsw_links_builder *builder, block_rows *rows, oct_error *error)
 {
     oct_status status = OCT_OK;
-    block_rows *rows = &builder->rows[builder->at_block];
-    TRY(copy_rows(builder, rows, error));
-    if (rows->count == 0) return OCT_OK;
     TRY(oct_array_resize(builder->alloc, &rows->links, 0, rows->count,
                          places(builder) * sizeof(uint32_t), error));
     oct_flat flat = builder->flat;
@@ -114,111 +125,155 @@ done:
     return status;
 }
 
-static void keep_links(oct_hnsw_links_builder *builder)
+/* Copy the rows of the block's next points; true when all are. */
+static oct_status copy_rows(oct_hnsw_links_builder *builder, block_rows *rows, bool *over,
+                            oct_error *error)
 {
-    block_rows *rows = &builder->rows[builder->at_block];
-    oct_hnsw *graph;
-    oct_hnsw_builder_finish(builder->graph_builder, &graph);
-    ASSERT(graph->m0 == places(builder));
-    for (uint32_t i = 0; i < rows->count; i++) {
-        const uint32_t *from = oct_hnsw_row(graph, i, 0);
-        uint32_t *to = rows->links + (size_t)i * graph->m0;
+    oct_status status = OCT_OK;
+    const oct_flat *flat = &builder->flat;
+    const oct_hnsw_block *block = &builder->blocks[builder->at_block];
+    uint32_t step = MAX((uint32_t)COPY_FLOATS / flat->dim, 1u), end;
+    if (!builder->copies && block->count > 0) TRY(take_block(builder, rows, error));
+    *over = is_over(builder->next, step, block->count, &end);
+    for (; builder->next < end; builder->next++) {
+        uint32_t offset = block->offsets[builder->next];
+        if (!oct_flat_has(flat, offset)) continue;
+        memcpy(builder->copies + (size_t)rows->count * flat->dim, oct_flat_row(flat, offset),
+               flat->dim * sizeof(float));
+        rows->members[rows->count++] = offset;
+    }
+    if (*over && rows->count > 0) TRY(begin_graph(builder, rows, error));
+done:
+    return status;
+}
+
+static bool keep_links(oct_hnsw_links_builder *builder, block_rows *rows)
+{
+    const oct_hnsw *graph = builder->graph;
+    uint32_t end;
+    bool over = is_over(builder->next, STEP_POINTS, rows->count, &end);
+    for (; builder->next < end; builder->next++) {
+        const uint32_t *from = oct_hnsw_row(graph, builder->next, 0);
+        uint32_t *to = rows->links + (size_t)builder->next * graph->m0;
         for (uint32_t j = 0; j < graph->m0; j++)
             to[j] = from[j] == HNSW_NONE ? HNSW_NONE : rows->members[from[j]];
     }
-    oct_hnsw_destroy(graph);
+    return over;
 }
 
-static oct_status step_block(oct_hnsw_links_builder *builder, uint64_t budget_ns, oct_error *error)
+static bool release(oct_hnsw_links_builder *builder)
 {
-    oct_status status = OCT_OK;
-    bool done = true;
-    if (!builder->graph_builder) TRY(begin_block(builder, error));
-    if (builder->graph_builder) {
-        TRY(oct_hnsw_build_step(builder->graph_builder, budget_ns, &done, error));
-        if (!done) return OCT_OK;
-        keep_links(builder);
-    }
+    oct_hnsw_builder_destroy(builder->graph_builder);
+    builder->graph_builder = NULL;
+    if (!oct_hnsw_release(builder->graph)) return false;
+    if (builder->copies && !oct_free_piece(builder->alloc, &builder->copies, &builder->copy_bytes))
+        return false;
     free_copies(builder);
-    builder->at_block++;
-done:
-    return status;
+    return true;
+}
+
+/* A step of the phase at hand, of one block; *over when that is done. */
+static oct_status step_block(oct_hnsw_links_builder *builder, uint64_t budget_ns, bool *over,
+                             oct_error *error)
+{
+    block_rows *rows = &builder->rows[builder->at_block];
+    switch (builder->phase) {
+    case COPY:
+        return copy_rows(builder, rows, over, error);
+    case BUILD:
+        *over = true;
+        if (!builder->graph_builder) return OCT_OK;
+        oct_status status = oct_hnsw_build_step(builder->graph_builder, budget_ns, over, error);
+        if (status != OCT_OK || !*over) return status;
+        oct_hnsw_builder_finish(builder->graph_builder, &builder->graph);
+        ASSERT(builder->graph->m0 == places(builder));
+        return OCT_OK;
+    case KEEP:
+        *over = keep_links(builder, rows);
+        return OCT_OK;
+    default:
+        *over = release(builder);
+        return OCT_OK;
+    }
 }
 
 /* ---- all blocks together ------------------------------------------------------------------ */
 
-/* Upper bounds of all rows' lengths, as starts. */
-static oct_status measure_rows(oct_hnsw_links_builder *builder, oct_error *error)
-{
-    uint32_t m0 = places(builder);
-    uint64_t sum = 0;
-    for (uint32_t b = 0; b < builder->block_count; b++) {
-        const block_rows *rows = &builder->rows[b];
-        for (uint32_t i = 0; i < rows->count; i++)
-            for (uint32_t j = 0; j < m0 && rows->links[(size_t)i * m0 + j] != HNSW_NONE; j++)
-                builder->starts[rows->members[i] + 1]++;
-    }
-    for (uint32_t i = 0; i < builder->flat.count; i++) {
-        sum += builder->starts[i + 1];
-        if (sum > UINT32_MAX)
-            return oct_fail(error, OCT_LIMIT, "links of payload blocks: more than 2^32");
-        builder->starts[i + 1] = (uint32_t)sum;
-    }
-    return OCT_OK;
-}
-
-static void fill_rows(oct_hnsw_links_builder *builder, uint32_t *ends)
-{
-    uint32_t m0 = places(builder);
-    memcpy(ends, builder->starts, builder->flat.count * sizeof *ends);
-    for (uint32_t b = 0; b < builder->block_count; b++) {
-        const block_rows *rows = &builder->rows[b];
-        for (uint32_t i = 0; i < rows->count; i++) {
-            const uint32_t *row = rows->links + (size_t)i * m0;
-            for (uint32_t j = 0; j < m0 && row[j] != HNSW_NONE; j++)
-                builder->links[ends[rows->members[i]]++] = row[j];
-        }
-    }
-}
-
-/* Drop what a row has twice and close the gaps. `seen_by` is scratch. */
-static void drop_repeats(oct_hnsw_links_builder *builder, uint32_t *seen_by)
-{
-    uint32_t kept = 0;
-    uint32_t next = 0;
-    memset(seen_by, 0xff, builder->flat.count * sizeof *seen_by);
-    for (uint32_t point = 0; point < builder->flat.count; point++) {
-        uint32_t end = builder->starts[point + 1];
-        builder->starts[point] = kept;
-        for (; next < end; next++) {
-            uint32_t link = builder->links[next];
-            if (seen_by[link] == point) continue;
-            seen_by[link] = point;
-            builder->links[kept++] = link;
-        }
-    }
-    builder->starts[builder->flat.count] = kept;
-}
-
-static oct_status join_blocks(oct_hnsw_links_builder *builder, oct_error *error)
+static oct_status begin_join(oct_hnsw_links_builder *builder, oct_error *error)
 {
     oct_status status = OCT_OK;
-    uint32_t count = builder->flat.count;
-    uint32_t *scratch = NULL;
-    TRY(oct_array_resize(builder->alloc, &builder->starts, 0, (size_t)count + 1, sizeof(uint32_t),
-                         error));
-    memset(builder->starts, 0, ((size_t)count + 1) * sizeof(uint32_t));
-    TRY(measure_rows(builder, error));
-    if (builder->starts[count] == 0) return OCT_OK;
+    size_t count = builder->flat.count;
+    TRY(oct_array_resize(builder->alloc, &builder->starts, 0, count + 1, sizeof(uint32_t), error));
+    memset(builder->starts, 0, (count + 1) * sizeof(uint32_t));
+done:
+    return status;
+}
+
+/* Look at the next rows of the block at hand: count their links for their points (MEASURE), or copy
+ * them to their places (FILL). True when all blocks are done. */
+static bool visit_rows(oct_hnsw_links_builder *builder)
+{
+    uint32_t m0 = places(builder), end;
+    if (builder->at_block == builder->block_count) return true;
+    const block_rows *rows = &builder->rows[builder->at_block];
+    bool over = is_over(builder->next, STEP_POINTS, rows->count, &end);
+    for (; builder->next < end; builder->next++) {
+        const uint32_t *row = rows->links + (size_t)builder->next * m0;
+        uint32_t point = rows->members[builder->next];
+        for (uint32_t j = 0; j < m0 && row[j] != HNSW_NONE; j++) {
+            if (builder->phase == FILL)
+                builder->links[builder->scratch[point]++] = row[j];
+            else
+                builder->starts[point + 1]++;
+        }
+    }
+    if (!over) return false;
+    builder->next = 0;
+    return ++builder->at_block == builder->block_count;
+}
+
+/* Counts become starts, upper bounds as yet. */
+static oct_status sum_counts(oct_hnsw_links_builder *builder, bool *over, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    uint32_t count = builder->flat.count, end;
+    *over = is_over(builder->next, STEP_WORDS, count, &end);
+    for (; builder->next < end; builder->next++) {
+        builder->sum += builder->starts[builder->next + 1];
+        if (builder->sum > UINT32_MAX)
+            return oct_fail(error, OCT_LIMIT, "links of payload blocks: more than 2^32");
+        builder->starts[builder->next + 1] = (uint32_t)builder->sum;
+    }
+    if (!*over || builder->sum == 0) return OCT_OK;
     TRY(oct_array_resize(builder->alloc, &builder->links, 0, builder->starts[count],
                          sizeof(uint32_t), error));
     builder->link_capacity = builder->starts[count];
-    TRY(oct_array_resize(builder->alloc, &scratch, 0, count, sizeof *scratch, error));
-    fill_rows(builder, scratch);
-    drop_repeats(builder, scratch);
+    TRY(oct_array_resize(builder->alloc, &builder->scratch, 0, count, sizeof(uint32_t), error));
+    memcpy(builder->scratch, builder->starts, count * sizeof(uint32_t));
 done:
-    oct_free(builder->alloc, scratch, count * sizeof *scratch);
     return status;
+}
+
+/* Drop what a row has twice and close the gaps. */
+static bool drop_repeats(oct_hnsw_links_builder *builder)
+{
+    uint32_t count = builder->flat.count, end;
+    if (!builder->links) return true;
+    if (builder->next == 0) memset(builder->scratch, 0xff, count * sizeof(uint32_t));
+    bool over = is_over(builder->next, STEP_POINTS, count, &end);
+    for (uint32_t point = builder->next; point < end; point++) {
+        uint32_t last = builder->starts[point + 1];
+        builder->starts[point] = builder->kept;
+        for (; builder->read < last; builder->read++) {
+            uint32_t link = builder->links[builder->read];
+            if (builder->scratch[link] == point) continue;
+            builder->scratch[link] = point;
+            builder->links[builder->kept++] = link;
+        }
+    }
+    builder->next = end;
+    if (over) builder->starts[count] = builder->kept;
+    return over;
 }
 
 /* ---- life --------------------------------------------------------------------------------- */
@@ -238,6 +293,7 @@ oct_status oct_hnsw_links_create(const oct_host *host, const oct_flat *flat,
     builder->params = *params;
     builder->blocks = blocks;
     builder->block_count = block_count;
+    builder->phase = block_count > 0 ? COPY : RELEASE;
     if (block_count > 0) {
         builder->rows = oct_new_zeroed(host->alloc, block_count * sizeof *builder->rows);
         if (!builder->rows) TRY(oct_fail_nomem(error, "links of payload blocks"));
@@ -254,7 +310,7 @@ static void free_rows(oct_hnsw_links_builder *builder)
     const oct_alloc *alloc = builder->alloc;
     for (uint32_t b = 0; builder->rows && b < builder->block_count; b++) {
         block_rows *rows = &builder->rows[b];
-        oct_free(alloc, rows->members, rows->count * sizeof(uint32_t));
+        oct_free(alloc, rows->members, rows->capacity * sizeof(uint32_t));
         oct_free(alloc, rows->links, (size_t)rows->count * places(builder) * sizeof(uint32_t));
     }
     oct_free(alloc, builder->rows, builder->block_count * sizeof *builder->rows);
@@ -268,7 +324,43 @@ void oct_hnsw_links_destroy(oct_hnsw_links_builder *builder)
     free_rows(builder);
     oct_free(builder->alloc, builder->starts, ((size_t)builder->flat.count + 1) * sizeof(uint32_t));
     oct_free(builder->alloc, builder->links, builder->link_capacity * sizeof(uint32_t));
+    oct_free(builder->alloc, builder->scratch, builder->flat.count * sizeof(uint32_t));
     oct_free(builder->alloc, builder, sizeof *builder);
+}
+
+static oct_status step_phase(oct_hnsw_links_builder *builder, uint64_t budget_ns, bool *over,
+                             oct_error *error)
+{
+    *over = true;
+    switch (builder->phase) {
+    case MEASURE:
+    case FILL:
+        *over = (builder->phase == FILL && !builder->links) || visit_rows(builder);
+        return OCT_OK;
+    case SUM:
+        return sum_counts(builder, over, error);
+    case DROP:
+        *over = drop_repeats(builder);
+        return OCT_OK;
+    default:
+        return step_block(builder, budget_ns, over, error);
+    }
+}
+
+static oct_status end_phase(oct_hnsw_links_builder *builder, oct_error *error)
+{
+    oct_status status = OCT_OK;
+    builder->next = 0;
+    if (builder->phase == RELEASE && ++builder->at_block < builder->block_count) {
+        builder->phase = COPY;
+        return OCT_OK;
+    }
+    if (builder->phase == RELEASE) TRY(begin_join(builder, error));
+    if (builder->phase == RELEASE || builder->phase == SUM) builder->at_block = 0;
+    if (builder->phase == DROP) free_rows(builder);
+    builder->phase++;
+done:
+    return status;
 }
 
 oct_status oct_hnsw_links_step(oct_hnsw_links_builder *builder, uint64_t budget_ns, bool *done,
@@ -278,40 +370,51 @@ oct_status oct_hnsw_links_step(oct_hnsw_links_builder *builder, uint64_t budget_
     oct_status status = OCT_OK;
     bool hurry = budget_ns != UINT64_MAX;
     uint64_t begin = hurry ? host->monotonic_ns(host->self) : 0;
-    while (!builder->done) {
+    while (builder->phase != DONE) {
+        bool over = false;
         uint64_t spent = hurry ? host->monotonic_ns(host->self) - begin : 0;
         uint64_t left = hurry ? budget_ns - MIN(spent, budget_ns) : UINT64_MAX;
-        if (builder->at_block < builder->block_count) {
-            TRY(step_block(builder, left, error));
-        } else {
-            TRY(join_blocks(builder, error));
-            free_rows(builder);
-            builder->done = true;
-        }
+        TRY(step_phase(builder, left, &over, error));
+        if (over) TRY(end_phase(builder, error));
         if (hurry && host->monotonic_ns(host->self) - begin >= budget_ns) break;
     }
 done:
-    *done = builder->done;
+    *done = builder->phase == DONE;
     return status;
 }
 
 /* ---- bytes -------------------------------------------------------------------------------- */
 
-oct_status oct_hnsw_links_write(const oct_hnsw_links_builder *builder, const oct_hnsw_sink *sink,
-                                oct_error *error)
+/* Append what of [*at, *at + room) lies in an array that begins at `from`. */
+static oct_status write_part(const oct_hnsw_sink *sink, const void *array, size_t from,
+                             size_t bytes, size_t *at, size_t *room, oct_error *error)
+{
+    if (*at < from || *at >= from + bytes) return OCT_OK;
+    size_t piece = MIN(*room, from + bytes - *at);
+    oct_status status =
+        sink->append(sink->self, (const uint8_t *)array + (*at - from), piece, error);
+    *at += piece;
+    *room -= piece;
+    return status;
+}
+
+oct_status oct_hnsw_links_write_piece(oct_hnsw_links_builder *builder, const oct_hnsw_sink *sink,
+                                      bool *done, oct_error *error)
 {
     oct_status status = OCT_OK;
-    uint32_t count = builder->flat.count;
-    ASSERT(builder->done);
-    uint32_t header[LINKS_HEADER_WORDS] = {
-        LINKS_MAGIC,       LINKS_VERSION,       count, builder->starts[count],
-        builder->params.m, builder->params.mark
+    uint32_t count = builder->flat.count, links = builder->starts[count];
+    ASSERT(builder->phase == DONE);
+    const uint32_t header[LINKS_HEADER_WORDS] = {
+        LINKS_MAGIC, LINKS_VERSION, count, links, builder->params.m, builder->params.mark
     };
-    TRY(sink->append(sink->self, header, sizeof header, error));
-    if (header[3] == 0) return OCT_OK;
-    TRY(sink->append(sink->self, builder->starts, ((size_t)count + 1) * sizeof(uint32_t), error));
-    TRY(sink->append(sink->self, builder->links, builder->starts[count] * sizeof(uint32_t), error));
+    size_t starts_bytes = links ? ((size_t)count + 1) * sizeof(uint32_t) : 0;
+    size_t links_bytes = (size_t)links * sizeof(uint32_t), room = PIECE_BYTES;
+    size_t *at = &builder->written, from = sizeof header + starts_bytes;
+    TRY(write_part(sink, header, 0, sizeof header, at, &room, error));
+    TRY(write_part(sink, builder->starts, sizeof header, starts_bytes, at, &room, error));
+    TRY(write_part(sink, builder->links, from, links_bytes, at, &room, error));
 done:
+    *done = status == OCT_OK && builder->written == sizeof header + starts_bytes + links_bytes;
     return status;
 }
 

@@ -33,9 +33,10 @@ void oct_hnsw_links_destroy(oct_hnsw_links_builder *builder); /* NULL allowed */
  * oct_hnsw_builder_create; the builder can then only be destroyed. */
 OCT_MUST_CHECK oct_status oct_hnsw_links_step(oct_hnsw_links_builder *builder, uint64_t budget_ns,
                                               bool *done, oct_error *error);
-/* Write the section of a done builder (asserted). */
-OCT_MUST_CHECK oct_status oct_hnsw_links_write(const oct_hnsw_links_builder *builder,
-                                               const oct_hnsw_sink *sink, oct_error *error);
+/* Write the next piece of the section of a done builder (asserted); *done when it was the last. */
+OCT_MUST_CHECK oct_status oct_hnsw_links_write_piece(oct_hnsw_links_builder *builder,
+                                                     const oct_hnsw_sink *sink, bool *done,
+                                                     oct_error *error);
 
 /* Give the section's links to the graph of the same points, which borrows the bytes (4-aligned).
  * CORRUPT unless all links go to points that are there. O(bytes), no allocation. */

@@ -171,7 +171,8 @@ oct_status oct_segment_links_step(oct_segment_links *links, uint64_t budget_ns,
     oct_status status = OCT_OK;
     TRY(oct_hnsw_links_step(links->builder, budget_ns, done, error));
     if (!*done) return OCT_OK;
-    TRY(oct_hnsw_links_write(links->builder, sink, error));
+    TRY(oct_hnsw_links_write_piece(links->builder, sink, done, error));
+    if (!*done) return OCT_OK;
     oct_hnsw_links_destroy(links->builder);
     links->builder = NULL;
     forget_blocks(links);

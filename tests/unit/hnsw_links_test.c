@@ -51,7 +51,8 @@ static oct_status build_links(const oct_host *host, const oct_flat *flat, const 
     TRY(oct_hnsw_links_create(host, flat, &fixture_params, b->at, BLOCKS, &builder, error));
     while (!done)
         TRY(oct_hnsw_links_step(builder, budget_ns, &done, error));
-    TRY(oct_hnsw_links_write(builder, &sink, error));
+    for (done = false; !done;)
+        TRY(oct_hnsw_links_write_piece(builder, &sink, &done, error));
 done:
     oct_hnsw_links_destroy(builder);
     return status;
