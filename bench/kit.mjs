@@ -9,6 +9,7 @@
 //   peer, ratio     what it is compared with in the same run, and value / the peer's value
 //   goal, met       the limit the project set itself for the ratio or, without a peer, the value
 import { execFileSync } from 'node:child_process';
+import { createServer } from 'node:net';
 
 export const rows = [];
 
@@ -77,4 +78,15 @@ export function table() {
     Math.max(head.length, ...shown.map((row) => row[i].length)));
   return [heads, widths.map((width) => '-'.repeat(width)), ...shown]
     .map((row) => row.map((cell, i) => cell.padEnd(widths[i])).join('  ').trimEnd()).join('\n');
+}
+
+/** A port nobody listens on now. */
+export function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
 }

@@ -18,9 +18,8 @@
 // The resident memory is what Linux counts (VmRSS): anonymous pages and touched pages of files.
 import { spawn, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { parseArgs } from 'node:util';
-import { report, say, table } from './kit.mjs';
+import { freePort, report, say, table } from './kit.mjs';
 
 const LIMIT = 10;
 const LINK_BYTES = 141; // of a point in a graph of M 16, upper levels included
@@ -104,16 +103,6 @@ async function make(octant, directory, name, data, distance) {
   report({ ...row, name: 'import and index, peak resident', value: peak / 2 ** 20, unit: 'MB' });
   const seconds = (performance.now() - begin) / 1000;
   report({ ...row, name: 'import and index', value: seconds, unit: 's' });
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 async function serve(octant, directory) {

@@ -4,9 +4,8 @@
 import { readFileSync, readdirSync, rmSync, mkdirSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { Agent, request } from 'node:http';
-import { createServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { Samples, median, output, report, say } from './kit.mjs';
+import { Samples, freePort, median, output, report, say } from './kit.mjs';
 
 const LIMIT = 10;
 const REST_MS = 2000; // of one measurement
@@ -38,16 +37,6 @@ export function imports(octant, directory, data, rounds) {
   const row = { target: 'octant import', data: data.name, unit: 'points/s', rounds };
   report({ ...row, name: 'import, durable', value: samples.median('loaded') });
   report({ ...row, name: 'import, durable and indexed', value: samples.median('ready') });
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** One search over a kept connection; the ids found. */
