@@ -15,7 +15,6 @@
 #include <math.h>
 
 #include "query/search_job.h"
-#include "segment/layout.h"
 #include "segment/memory_sparse.h"
 #include "simd/fmath.h"
 
@@ -57,10 +56,8 @@ static void count_memory(const oct_search_job *job, const oct_view_entry *entry,
             continue;
         }
         if (!oct_entry_alive(entry, i)) continue;
-        const float *at =
-            oct_memory_vector(entry->memory, oct_memory_slot(entry->memory, i), job->v);
-        if (!at) continue;
-        const oct_named_vector vector = oct_layout_vector(oct_search_params(job), at);
+        const oct_named_vector vector = oct_memory_vector_at(entry->memory, i, job->v);
+        if (!vector.values) continue;
         out->points += vector.count > 0;
         oct_sparse_probe_tally(&job->probe, &vector, out->dimensions);
     }
@@ -169,10 +166,8 @@ void oct_search_memory_form(oct_search_job *job, uint32_t index, const oct_selec
             continue;
         }
         if (!oct_selection_has(selection, i) || oct_search_excludes(job, index, i)) continue;
-        const float *at =
-            oct_memory_vector(entry->memory, oct_memory_slot(entry->memory, i), job->v);
-        if (!at) continue;
-        const oct_named_vector vector = oct_layout_vector(oct_search_params(job), at);
+        const oct_named_vector vector = oct_memory_vector_at(entry->memory, i, job->v);
+        if (!vector.values) continue;
         if (score(job, &vector, &similarity))
             oct_search_offer(job, similarity, (oct_location){ index, i });
     }

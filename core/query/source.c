@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-#include "segment/layout.h"
-
 /* A list is worth it for less than one point in so many: going over bits costs as much then. */
 enum { POINTS_PER_LISTED = 32 };
 
@@ -43,10 +41,7 @@ oct_status oct_entry_vector(const oct_view_entry *entry, uint32_t offset, uint32
                             oct_arena *arena, oct_named_vector *out, oct_error *error)
 {
     if (entry->sealed) return oct_sealed_vector_at(entry->sealed, offset, v, arena, out, error);
-    const oct_memory_segment *memory = entry->memory;
-    const float *at = oct_memory_vector(memory, oct_memory_slot(memory, offset), v);
-    *out = (oct_named_vector){ .values = NULL };
-    if (at) *out = oct_layout_vector(&memory->config->vectors[v], at);
+    *out = oct_memory_vector_at(entry->memory, offset, v);
     return OCT_OK;
 }
 

@@ -36,10 +36,7 @@ static oct_status vector_of(oct_build *build, uint32_t point, uint32_t v, oct_na
     const oct_view_entry *source = &build->sources[it->source];
     if (source->sealed)
         return oct_sealed_vector_read(source->sealed, it->offset, v, &build->decoded, out, error);
-    const float *at =
-        oct_memory_vector(source->memory, oct_memory_slot(source->memory, it->offset), v);
-    *out = (oct_named_vector){ .values = NULL };
-    if (at) *out = oct_layout_vector(&build->request.config->vectors[v], at);
+    *out = oct_memory_vector_at(source->memory, it->offset, v);
     return OCT_OK;
 }
 
@@ -59,9 +56,7 @@ uint32_t oct_build_rows_of(const oct_build *build, uint32_t point, uint32_t v)
         const uint64_t *ends = source->sealed->vectors[v].ends;
         return (uint32_t)(ends[it->offset] - (it->offset ? ends[it->offset - 1] : 0));
     }
-    const float *at =
-        oct_memory_vector(source->memory, oct_memory_slot(source->memory, it->offset), v);
-    return at ? oct_layout_vector(&build->request.config->vectors[v], at).rows : 0;
+    return oct_memory_vector_at(source->memory, it->offset, v).rows;
 }
 
 /* ---- per-point stages ---------------------------------------------------------------- */

@@ -109,6 +109,13 @@ const float *oct_memory_vector(const oct_memory_segment *segment, const oct_slot
     return slot->vectors + oct_layout_words(segment->config, slot->present, slot->vectors, v);
 }
 
+oct_named_vector oct_memory_vector_at(const oct_memory_segment *segment, uint32_t index, uint32_t v)
+{
+    const float *at = oct_memory_vector(segment, slot_at(segment, index), v);
+    if (!at) return (oct_named_vector){ .values = NULL };
+    return oct_layout_vector(&segment->config->vectors[v], at);
+}
+
 const oct_sparse_block *oct_memory_block(const oct_memory_segment *segment, uint32_t first,
                                          uint32_t v)
 {

@@ -65,6 +65,10 @@ const oct_slot *oct_memory_slot(const oct_memory_segment *segment, uint32_t inde
 /* Where vector v of a slot lies (oct_layout_vector reads it), or NULL when it has none. */
 const float *oct_memory_vector(const oct_memory_segment *segment, const oct_slot *slot, uint32_t v);
 
+/* Vector v of slot `index`, borrowed; its values are NULL when the slot has none. */
+oct_named_vector oct_memory_vector_at(const oct_memory_segment *segment, uint32_t index,
+                                      uint32_t v);
+
 /* The block of sparse vector v that begins at slot `first`, a multiple of OCT_SPARSE_BLOCK_SLOTS;
  * NULL when there is none. All its slots are below a view's count (or staged, for the writer). */
 const oct_sparse_block *oct_memory_block(const oct_memory_segment *segment, uint32_t first,

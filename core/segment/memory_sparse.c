@@ -27,7 +27,6 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/prefetch.h"
-#include "segment/layout.h"
 
 enum {
     SLOT_BITS = 8,
@@ -68,46 +67,32 @@ static size_t block_bytes(uint32_t count, uint32_t shift)
 
 /* ---- making -------------------------------------------------------------------------------- */
 
-/* The vector of a slot; without one, one without values. */
-static oct_named_vector vector_of(const oct_memory_segment *segment, uint32_t slot, uint32_t v)
-{
-    const float *at = oct_memory_vector(segment, oct_memory_slot(segment, slot), v);
-    if (!at) return (oct_named_vector){ .count = 0 };
-    return oct_layout_vector(&segment->config->vectors[v], at);
-}
-
-/* How many postings go to each bucket, as the place of its first. */
-static void count_postings(oct_sparse_block *block, const oct_memory_segment *segment,
-                           uint32_t first, uint32_t v)
-{
-    uint32_t *counts = block->ends + 1;
-    for (uint32_t slot = 0; slot < OCT_SPARSE_BLOCK_SLOTS; slot++) {
-        const oct_named_vector vector = vector_of(segment, first + slot, v);
-        if (vector.count) oct_bits_set(block->filled, slot);
-        for (uint32_t i = 0; i < vector.count; i++)
-            counts[hash_of(vector.indices[i]) >> block->shift]++;
-    }
-    uint32_t start = 0;
-    for (size_t b = 0; b < bucket_count(block->shift); b++) {
-        uint32_t count = counts[b];
-        counts[b] = start;
-        start += count;
-    }
-    ASSERT(start == block->count);
-}
-
-static void place_postings(oct_sparse_block *block, const oct_memory_segment *segment,
-                           uint32_t first, uint32_t v, posting *postings)
+/* Go over all values of the block's slots: count them by bucket, or place them where `next` says.
+ */
+static void pass(oct_sparse_block *block, const oct_memory_segment *segment, uint32_t first,
+                 uint32_t v, posting *postings)
 {
     uint32_t *next = block->ends + 1;
     for (uint32_t slot = 0; slot < OCT_SPARSE_BLOCK_SLOTS; slot++) {
-        const oct_named_vector vector = vector_of(segment, first + slot, v);
+        const oct_named_vector vector = oct_memory_vector_at(segment, first + slot, v);
+        if (vector.count) oct_bits_set(block->filled, slot);
         for (uint32_t i = 0; i < vector.count; i++) {
-            uint32_t hash = hash_of(vector.indices[i]);
-            postings[next[hash >> block->shift]++] =
-                (posting){ hash << SLOT_BITS | slot, vector.values[i] };
+            uint32_t hash = hash_of(vector.indices[i]), at = next[hash >> block->shift]++;
+            if (postings) postings[at] = (posting){ hash << SLOT_BITS | slot, vector.values[i] };
         }
     }
+}
+
+/* From how many postings each bucket has to where its first one goes. */
+static void begin_buckets(oct_sparse_block *block)
+{
+    uint32_t start = 0;
+    for (size_t b = 1; b <= bucket_count(block->shift); b++) {
+        uint32_t count = block->ends[b];
+        block->ends[b] = start;
+        start += count;
+    }
+    ASSERT(start == block->count);
 }
 
 oct_sparse_block *oct_sparse_block_create(const oct_memory_segment *segment, uint32_t first,
@@ -116,7 +101,7 @@ oct_sparse_block *oct_sparse_block_create(const oct_memory_segment *segment, uin
     uint64_t count = 0;
     uint32_t bits = SLOT_BITS; /* fewer, and a key would lack some of its hash */
     for (uint32_t slot = 0; slot < OCT_SPARSE_BLOCK_SLOTS; slot++)
-        count += vector_of(segment, first + slot, v).count;
+        count += oct_memory_vector_at(segment, first + slot, v).count;
     if (count == 0 || count > POSTINGS_MAX) return NULL;
     while (bits < BUCKET_BITS_MAX && count > (uint64_t)POSTINGS_PER_BUCKET << bits)
         bits++;
@@ -128,8 +113,9 @@ oct_sparse_block *oct_sparse_block_create(const oct_memory_segment *segment, uin
     block->shift = 32 - bits;
     posting *postings = (posting *)(block->ends + bucket_count(block->shift) + 1);
     block->postings = postings;
-    count_postings(block, segment, first, v);
-    place_postings(block, segment, first, v, postings);
+    pass(block, segment, first, v, NULL);
+    begin_buckets(block);
+    pass(block, segment, first, v, postings);
     return block;
 }
 
@@ -169,16 +155,16 @@ void oct_sparse_block_sum(const oct_sparse_block *block, const oct_sparse_probe 
 void oct_sparse_block_tally(const oct_sparse_block *block, const oct_sparse_probe *probe,
                             const uint64_t *alive, uint64_t *points, uint64_t *counts)
 {
-    uint64_t counted[OCT_SPARSE_BLOCK_WORDS];
-    for (uint32_t w = 0; w < OCT_SPARSE_BLOCK_WORDS; w++)
-        counted[w] = block->filled[w] & (alive ? alive[w] : UINT64_MAX);
-    *points += oct_bits_count(counted, OCT_SPARSE_BLOCK_WORDS);
+    for (uint32_t w = 0; w < OCT_SPARSE_BLOCK_WORDS; w++) {
+        uint64_t counted = block->filled[w] & (alive ? alive[w] : UINT64_MAX);
+        *points += (uint64_t)__builtin_popcountll(counted);
+    }
     for (uint32_t i = 0; i < probe->count; i++) {
         uint32_t hash = hash_of(probe->indices[i]), key = hash << SLOT_BITS;
         const uint32_t *ends = block->ends + (hash >> block->shift);
         for (uint32_t at = ends[0]; at < ends[1]; at++) {
             uint32_t slot = block->postings[at].key ^ key;
-            if (slot < OCT_SPARSE_BLOCK_SLOTS) counts[i] += oct_bits_get(counted, slot);
+            counts[i] += slot < OCT_SPARSE_BLOCK_SLOTS && (!alive || oct_bits_get(alive, slot));
         }
     }
 }
