@@ -11,7 +11,7 @@
  *
  * 5,000 points of 120 values, a query of 30: 50 us, and 14 for the 136 slots without a block; all
  * of them one by one take 520. Blocks of 128 take 85 and leave fewer slots over, blocks of 512
- * take 40 and leave more. 8 bytes a value and 128 bytes a slot.
+ * take 40 and leave more. They hold 8 bytes a value and 128 bytes a slot.
  *
  * Blocks are published by what publishes slots: only who has a view that counts a block's slots
  * looks at it. There is no need to tell readers of one that could not be made.
