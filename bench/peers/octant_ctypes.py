@@ -89,9 +89,11 @@ class Database:
             raise OctantError(self._error.message.decode())
 
     def call(self, verb, path, body=None, floats=None):
-        """One request of the REST API; the result of its reply. floats: the bulk lane."""
+        """One request of the REST API, body a text or a value; the result of its reply. floats: the
+        bulk lane."""
         request = CallRequest(verb=verb.encode(), path=Str.of(path),
-                              body=Str.of("" if body is None else json.dumps(body)))
+                              body=Str.of(body if isinstance(body, str) else
+                                          "" if body is None else json.dumps(body)))
         if floats is not None:
             request.floats, request.float_count = floats.ctypes.data, floats.size
         reply = Reply()

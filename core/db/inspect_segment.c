@@ -268,9 +268,10 @@ done:
     return status;
 }
 
-/* How many rows of a multivector or values of a sparse one all points have together. */
-static oct_status count_rows(const segment_report *report, uint32_t v, uint64_t *rows,
-                             oct_error *error)
+/* How many rows of a multivector or values of a sparse one each point and those before it have;
+ * *rows is the last. */
+static oct_status read_ends(const segment_report *report, uint32_t v, const uint64_t **out,
+                            uint64_t *rows, oct_error *error)
 {
     oct_status status = OCT_OK;
     const void *at = NULL;
@@ -283,6 +284,7 @@ static oct_status count_rows(const segment_report *report, uint32_t v, uint64_t 
     if (!sound)
         TRY(oct_fail(error, OCT_CORRUPT, "%s: the ends of vector %" PRIu32 " are impossible",
                      report->now->path, v));
+    *out = ends;
     *rows = report->points ? ends[report->points - 1] : 0;
 done:
     return status;
@@ -294,11 +296,12 @@ static oct_status check_rows(const segment_report *report, uint32_t v,
 {
     oct_status status = OCT_OK;
     bool sparse = params->kind == OCT_VECTOR_SPARSE;
+    const uint64_t *ends;
     uint64_t rows = report->points;
     size_t row_bytes = sparse ? 8 : oct_compact_row_bytes(params->datatype, params->size);
     if (params->kind != OCT_VECTOR_DENSE) {
         if (!is_whole(report, OCT_SECTION_ENDS, v)) return OCT_OK; /* said already */
-        TRY(count_rows(report, v, &rows, error));
+        TRY(read_ends(report, v, &ends, &rows, error));
     }
     for (uint32_t i = 0; i < report->trailer.section_count; i++) {
         const oct_section_entry *entry = &report->sections[i];
@@ -383,10 +386,12 @@ static oct_status write_vector(segment_report *report, uint32_t v, oct_reader *m
     if (known) oct_inspect_uint(now, "points", points);
     if (params.kind == OCT_VECTOR_MULTI && is_whole(report, OCT_SECTION_ENDS, v)) {
         uint64_t rows = 0;
-        TRY(count_rows(report, v, &rows, error)); /* again, after check_rows: it passes */
-        flat.count = (uint32_t)MIN(rows, (uint64_t)UINT32_MAX);
-        flat.present = NULL;
-        status = write_quant(report, v, &flat, error);
+        TRY(read_ends(report, v, &flat.ends, &rows, error)); /* after check_rows: it passes */
+        oct_flat coded = flat;
+        coded.count = (uint32_t)MIN(rows, (uint64_t)UINT32_MAX);
+        coded.present = coded.ends = NULL;
+        status = write_quant(report, v, &coded, error);
+        if (status == OCT_OK && known) status = write_graph(report, v, &flat, error);
     } else if (known && params.kind == OCT_VECTOR_DENSE) {
         status = write_quant(report, v, &flat, error);
         if (status == OCT_OK) status = write_graph(report, v, &flat, error);

@@ -19,6 +19,8 @@ typedef struct oct_flat {
                               * another datatype than float32 */
     const uint8_t *compact;  /* rows of another datatype, likewise (simd/compact.h) */
     const uint64_t *present; /* bit per point: has this vector; NULL = every point has it */
+    const uint64_t *ends;    /* multivectors: [count] rows of a point and of those before it; NULL:
+                              * every point has one row, which is its offset's */
     uint32_t count;          /* points of the segment: offsets 0..count-1 */
     uint32_t dim;            /* 1..OCT_VECTOR_SIZE_MAX */
     oct_metric metric;
@@ -45,6 +47,20 @@ typedef struct oct_flat_limits {
 static inline bool oct_flat_has(const oct_flat *flat, uint32_t offset)
 {
     return !flat->present || oct_bits_get(flat->present, offset);
+}
+
+/* Rows of a point and the first of them. */
+static inline uint32_t oct_flat_rows_of(const oct_flat *flat, uint32_t offset, size_t *first)
+{
+    *first = offset;
+    if (!flat->ends) return 1;
+    *first = offset ? (size_t)flat->ends[offset - 1] : 0;
+    return (uint32_t)(flat->ends[offset] - *first);
+}
+/* Rows of all points; those of absent ones count, except in multivectors. */
+static inline uint64_t oct_flat_row_count(const oct_flat *flat)
+{
+    return flat->ends && flat->count > 0 ? flat->ends[flat->count - 1] : flat->count;
 }
 
 /* Of float rows only. */

@@ -49,8 +49,9 @@ oct_status oct_hnsw_layout(const hnsw_header *header, hnsw_layout *out, oct_erro
     uint64_t codes = bias;
     uint64_t end = bias;
     if (header->flags & HNSW_FLAG_CODES) {
-        codes = aligned(bias + UINT64_C(4) * header->count);
-        end = aligned(codes + (uint64_t)header->count * header->row_bytes);
+        uint64_t rows = header->flags & HNSW_FLAG_MULTI ? header->rows : header->count;
+        codes = aligned(bias + 4 * rows);
+        end = aligned(codes + rows * header->row_bytes);
     }
     if (end > SIZE_MAX / 2)
         return oct_fail(error, OCT_LIMIT, "hnsw: a graph of %" PRIu64 " bytes is too large here",
@@ -123,6 +124,9 @@ static oct_status check_header(const hnsw_header *header, const oct_flat *flat, 
     oct_status status = OCT_OK;
     if (header->magic != HNSW_MAGIC || header->version != HNSW_VERSION)
         TRY(oct_fail(error, OCT_CORRUPT, "hnsw: not a graph of version %d", HNSW_VERSION));
+    bool multi = (header->flags & HNSW_FLAG_MULTI) != 0;
+    if (multi != (flat->ends != NULL) || header->rows != (multi ? oct_flat_row_count(flat) : 0))
+        TRY(oct_fail(error, OCT_CORRUPT, "hnsw: a graph of other rows than the vectors"));
     if (header->count != flat->count || header->dim != flat->dim ||
         header->metric != (uint32_t)flat->metric)
         TRY(oct_fail(
@@ -140,7 +144,7 @@ static oct_status check_header(const hnsw_header *header, const oct_flat *flat, 
         header->upper_count > header->count ||
         header->upper_rows > (uint64_t)header->upper_count * OCT_HNSW_LEVELS_MAX)
         TRY(oct_fail(error, OCT_CORRUPT, "hnsw: the header contradicts itself"));
-    if (header->flags & ~(uint32_t)(HNSW_FLAG_CODES | HNSW_FLAG_PART) ||
+    if (header->flags & ~(uint32_t)(HNSW_FLAG_CODES | HNSW_FLAG_PART | HNSW_FLAG_MULTI) ||
         memcmp(header->reserved, zeros, sizeof zeros) != 0)
         TRY(oct_fail(error, OCT_CORRUPT, "hnsw: unknown flags"));
 done:
@@ -358,7 +362,7 @@ oct_status oct_hnsw_open_step(oct_hnsw *graph, bool *done, oct_error *error)
     if (oct_hnsw_has_codes(graph))
         TRY(oct_codes_restore(flat->metric, flat->dim, graph->header.scale, &graph->space, error));
     else if (flat->count > 0 && !flat->quant)
-        TRY(oct_flat_touch(flat, 0, flat->count, error));
+        TRY(oct_flat_touch(flat, 0, (size_t)oct_flat_row_count(flat), error));
 done:
     return status;
 }
@@ -436,13 +440,12 @@ oct_status oct_hnsw_write_bare(const oct_hnsw *graph, const oct_hnsw_sink *sink,
     return write_all(graph, true, sink, error);
 }
 
-bool oct_hnsw_check_code(const oct_hnsw *graph, uint32_t offset, const float *vector,
-                         uint8_t *memory)
+bool oct_hnsw_check_code(const oct_hnsw *graph, size_t row, const float *vector, uint8_t *memory)
 {
     size_t bytes = graph->header.row_bytes;
     if (!oct_hnsw_has_codes(graph)) return true;
-    return oct_codes_encode(&graph->space, vector, memory) == graph->bias[offset] &&
-           memcmp(memory, graph->codes + offset * bytes, bytes) == 0;
+    return oct_codes_encode(&graph->space, vector, memory) == graph->bias[row] &&
+           memcmp(memory, graph->codes + row * bytes, bytes) == 0;
 }
 
 oct_hnsw_params oct_hnsw_graph_params(const oct_hnsw *graph)

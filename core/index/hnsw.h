@@ -3,6 +3,8 @@
  * hnsw.h - approximate search in one vector field of one segment: a layered proximity graph over
  * 7-bit codes of the vectors. Design and differences from the paper: head of hnsw.c.
  *
+ * Where the field has multivectors (flat.ends), near is who has a high max_sim: hnsw_multi.c.
+ *
  * Life: create a builder over the rows, call oct_hnsw_build_step until done, finish it into a
  * graph; write the graph into a file section; later open it from that section. A graph is
  * immutable, so any number of threads search it, each with its own scratch. */
@@ -35,7 +37,8 @@ typedef enum oct_hnsw_way {
 
 typedef struct oct_hnsw_query {
     oct_hnsw_way way;    /* without `allowed`, WALK_ALLOWED is WALK_ALL */
-    const float *vector; /* [dim], prepared as the rows are */
+    const float *vector; /* [dim], prepared as the rows are; of multivectors [rows][dim] */
+    uint32_t rows;       /* of multivectors, else 0 */
     uint32_t ef;         /* width of the walk; raised to the number of hits asked for */
     /* How many of the best walked points are scored exactly, as a multiple of the hits asked for;
      * 0 = our choice. Never more than ef points. Without codes it has no effect. */
@@ -51,6 +54,10 @@ typedef struct oct_hnsw_query {
     bool (*cancelled)(void *arg); /* asked about every 1000 distances; NULL = never cancelled */
     void *cancelled_arg;
 } oct_hnsw_query;
+
+/* Can a multivector of so many rows be walked to? Not when its codes would take megabytes, which
+ * the scratch would keep. */
+bool oct_hnsw_takes(const oct_hnsw *graph, uint32_t rows);
 
 /* What a search cost, for telemetry and benches; kept in the scratch by the last search. */
 typedef struct oct_hnsw_cost {
@@ -192,10 +199,9 @@ typedef struct oct_hnsw_report {
 OCT_MUST_CHECK oct_status oct_hnsw_check(const oct_alloc *alloc, const oct_hnsw *graph,
                                          oct_hnsw_report *report, oct_error *error);
 
-/* Is the graph's own code of a point what `vector` is coded as? True of graphs without codes.
- * `memory` is of oct_codes_row_bytes. */
-bool oct_hnsw_check_code(const oct_hnsw *graph, uint32_t offset, const float *vector,
-                         uint8_t *memory);
+/* Is the graph's own code of row `row` (a point's is its offset) what `vector` is coded as? True of
+ * graphs without codes. `memory` is of oct_codes_row_bytes. */
+bool oct_hnsw_check_code(const oct_hnsw *graph, size_t row, const float *vector, uint8_t *memory);
 
 /* Plain facts of a graph. */
 oct_hnsw_params oct_hnsw_graph_params(const oct_hnsw *graph);

@@ -47,6 +47,9 @@ oct_status oct_hnsw_header_init(const oct_flat *flat, const oct_hnsw_params *par
     if (flat->count > OCT_HNSW_POINTS_MAX)
         TRY(oct_fail(error, OCT_VALIDATION, "hnsw: %" PRIu32 " points, expected at most %d",
                      flat->count, OCT_HNSW_POINTS_MAX));
+    if (oct_flat_row_count(flat) > UINT32_MAX)
+        TRY(oct_fail(error, OCT_VALIDATION, "hnsw: %" PRIu64 " rows, expected at most 2^32 - 1",
+                     oct_flat_row_count(flat)));
     bool codes = params->codes && oct_codes_supports(flat->metric);
     *out = (hnsw_header){ .magic = HNSW_MAGIC,
                           .version = HNSW_VERSION,
@@ -54,11 +57,13 @@ oct_status oct_hnsw_header_init(const oct_flat *flat, const oct_hnsw_params *par
                           .dim = flat->dim,
                           .metric = (uint32_t)flat->metric,
                           .flags = codes ? HNSW_FLAG_CODES : 0,
+                          .rows = flat->ends ? (uint32_t)oct_flat_row_count(flat) : 0,
                           .m = params->m,
                           .ef_construct = params->ef_construct,
                           .seed = params->seed,
                           .mark = params->mark,
                           .row_bytes = codes ? (uint32_t)oct_codes_row_bytes(flat->dim) : 0 };
+    if (flat->ends) out->flags |= HNSW_FLAG_MULTI;
 done:
     return status;
 }
@@ -165,15 +170,16 @@ void oct_hnsw_builder_destroy(oct_hnsw_builder *builder)
 
 /* ---- encode ----------------------------------------------------------------------------- */
 
-/* Row `index`, or the next one there is, or else the last one before. */
+/* Row `index`, or the next one there is, or else the last one before. Multivectors have no row that
+ * isn't there. */
 static const float *fit_vector(void *self, uint32_t index)
 {
     oct_hnsw_builder *builder = self;
     const oct_flat *flat = &builder->graph->flat;
     uint32_t at = index;
-    while (at < flat->count && !oct_flat_has(flat, at))
+    while (!flat->ends && at < flat->count && !oct_flat_has(flat, at))
         at++;
-    if (at == flat->count) {
+    if (!flat->ends && at == flat->count) {
         at = index;
         while (!oct_flat_has(flat, at))
             at--;
@@ -194,10 +200,11 @@ static bool needs_fit(const oct_hnsw_builder *builder)
 static void fit_begin(oct_hnsw_builder *builder)
 {
     const oct_hnsw *graph = builder->graph;
+    uint64_t rows = oct_flat_row_count(&graph->flat); /* below 2^32, says the header */
     if (!needs_fit(builder)) return;
     const oct_codes_source vectors = { .vector = fit_vector,
                                        .self = builder,
-                                       .count = builder->total > 0 ? graph->header.count : 0 };
+                                       .count = builder->total > 0 ? (uint32_t)rows : 0 };
     builder->fit_items = oct_codes_fit_begin(&builder->fitting, graph->flat.dim, &vectors);
 }
 
@@ -222,9 +229,14 @@ static void encode(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t offs
     const oct_hnsw *graph = builder->graph;
     UNUSED(worker);
     if (!oct_flat_has(&graph->flat, offset)) return;
-    uint8_t *row = builder->block + graph->layout.codes + (size_t)offset * graph->header.row_bytes;
-    int32_t bias = oct_codes_encode(&graph->space, oct_flat_row(&graph->flat, offset), row);
-    memcpy(builder->block + graph->layout.bias + offset * sizeof bias, &bias, sizeof bias);
+    size_t row, bytes = graph->header.row_bytes;
+    uint32_t rows = oct_flat_rows_of(&graph->flat, offset, &row);
+    for (size_t end = row + rows; row < end; row++) {
+        const float *vector = graph->flat.rows + row * graph->flat.dim;
+        uint8_t *code = builder->block + graph->layout.codes + row * bytes;
+        int32_t bias = oct_codes_encode(&graph->space, vector, code);
+        memcpy(builder->block + graph->layout.bias + row * sizeof bias, &bias, sizeof bias);
+    }
 }
 
 /* ---- rounds ----------------------------------------------------------------------------- */
@@ -246,24 +258,29 @@ static uint32_t round_of(uint64_t numbers, uint32_t most)
 static phase_items items_of(const oct_hnsw_builder *builder)
 {
     const hnsw_header *header = &builder->graph->header;
-    uint64_t row = header->dim, walk = row * header->ef_construct * WALK_FACTOR;
+    uint64_t rows = MAX(header->rows / MAX(builder->total, 1u), 1u); /* of a point, on average */
+    uint64_t point = header->dim * rows, compared = MIN(rows, (uint64_t)HNSW_BUILD_ROWS_MAX);
+    uint64_t distance = header->dim * compared * compared, row_of_links = distance * header->m;
     switch (builder->phase) {
     case HNSW_ENCODE:
         return (phase_items){
-            .run = encode, .count = header->count, .block = 64, .round = round_of(row * 8, 1024)
+            .run = encode, .count = header->count, .block = 64, .round = round_of(point * 8, 1024)
         };
     case HNSW_ADOPT:
-        return (
-            phase_items){ .run = oct_hnsw_adopt, .count = header->count, .block = 16, .round = 16 };
+        return (phase_items){ .run = oct_hnsw_adopt,
+                              .count = header->count,
+                              .block = 16,
+                              .round = round_of(row_of_links * 32, 16) };
     case HNSW_SEARCH:
         return (phase_items){ .run = oct_hnsw_batch_search,
                               .count = builder->batch_count,
                               .block = 1,
-                              .round = round_of(walk, 8) };
+                              .round = round_of(distance * header->ef_construct * WALK_FACTOR, 8) };
     case HNSW_APPLY:
-        return (phase_items){
-            .run = oct_hnsw_batch_apply, .count = builder->group_count, .block = 16, .round = 64
-        };
+        return (phase_items){ .run = oct_hnsw_batch_apply,
+                              .count = builder->group_count,
+                              .block = 16,
+                              .round = round_of(row_of_links * 8, 64) };
     default:
         return (phase_items){ 0 };
     }
@@ -307,8 +324,10 @@ static oct_status touch_round(const oct_hnsw_builder *builder, phase_items items
     uint32_t left = items.count - builder->next;
     uint32_t count = hurry ? MIN(left, items.round * builder->worker_count) : left;
     if (!flat->touch || count == 0) return OCT_OK;
-    return flat->touch(flat->touch_arg, oct_flat_row(flat, builder->next),
-                       (size_t)count * flat->dim * sizeof(float), error);
+    size_t first, last;
+    (void)oct_flat_rows_of(flat, builder->next, &first);
+    uint32_t rows = oct_flat_rows_of(flat, builder->next + count - 1, &last);
+    return oct_flat_touch(flat, first, last + rows - first, error);
 }
 
 /* ---- phases ----------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 
 enum {
     HNSW_WORKERS_MAX = 64,
+    HNSW_BUILD_ROWS_MAX = 64, /* of a multivector, looked at by a build: a multiple of 4 */
     /* Neighbours of lost neighbours looked at when a row is repaired. */
     HNSW_REPAIR_CANDIDATES_MAX = 4096
 };
@@ -155,16 +156,17 @@ void oct_hnsw_sort_keys(uint64_t *keys, uint32_t count);
 /* Stored point `offset` as a target. */
 static inline hnsw_target oct_hnsw_target(const oct_hnsw *graph, uint32_t offset)
 {
+    if (graph->flat.ends) return (hnsw_target){ .offset = offset };
     if (!oct_hnsw_has_codes(graph))
         return (hnsw_target){ .vector = oct_flat_row(&graph->flat, offset) };
     return (hnsw_target){ .code = graph->codes + (size_t)offset * graph->header.row_bytes };
 }
 /* The score of (target `from`, point `to`) as that of (target `to`, point `from`): symmetric scores
- * have both biases, a walk's only that of the point. */
+ * have both biases, a walk's only that of the point. Those of multivectors are symmetric. */
 static inline int32_t oct_hnsw_score_turn(const oct_hnsw *graph, int32_t score, uint32_t from,
                                           uint32_t to)
 {
-    if (!oct_hnsw_has_codes(graph)) return score;
+    if (graph->flat.ends || !oct_hnsw_has_codes(graph)) return score;
     return score + graph->bias[from] - graph->bias[to];
 }
 /* Write the links of `place` into row [max], unused places HNSW_NONE: of the `count` candidates in

@@ -10,8 +10,8 @@
  *     upper_starts  u32 [upper_count + 1]  first upper row of each; the difference is its level
  *     upper_links   u32 [upper_rows][m]    rows of levels 1, 2, ... of one point are neighbours
  *     links         u32 [count][m0]        rows of level 0
- *     bias          i32 [count]            only with codes
- *     codes         u8  [count][row_bytes] only with codes
+ *     bias          i32 [count]            only with codes; of multivectors [rows]
+ *     codes         u8  [count][row_bytes] likewise
  *
  * each part at a multiple of 64 bytes, gaps zero, all little-endian. A row of links ends at its
  * stride or at the first HNSW_NONE; everything behind that is HNSW_NONE too. Links of upper levels
@@ -34,7 +34,8 @@ enum {
     HNSW_VERSION = 1,
     HNSW_ALIGN_BYTES = 64,
     HNSW_FLAG_CODES = 1,
-    HNSW_FLAG_PART = 2 /* a checkpoint: members follow the links instead of codes */
+    HNSW_FLAG_PART = 2, /* a checkpoint: members follow the links instead of codes */
+    HNSW_FLAG_MULTI = 4 /* over multivectors */
 };
 
 typedef struct hnsw_header {
@@ -51,7 +52,8 @@ typedef struct hnsw_header {
     uint32_t crc;  /* crc32c of the block up to bias (in a part: to its end), taking this as 0 */
     float scale;   /* of the code space; 0 without codes */
     uint32_t mark; /* the caller's */
-    uint32_t reserved[13];
+    uint32_t rows; /* of all multivectors, each with a code; else 0: a code a point */
+    uint32_t reserved[12];
 } hnsw_header;
 STATIC_ASSERT(sizeof(hnsw_header) == 128, "the header is 128 bytes");
 
@@ -195,7 +197,9 @@ typedef struct hnsw_reads {
 typedef struct hnsw_target {
     const uint8_t *code;
     const float *vector;
-    hnsw_reads *reads; /* set when it compares rows that are on disk */
+    hnsw_reads *reads; /* set when it compares rows that are on disk, or those of multivectors */
+    uint32_t rows;     /* multivectors: of the query, one after another; 0: it is the point */
+    uint32_t offset;   /* at this offset, as in builds */
 } hnsw_target;
 
 /* When a walk ends before all its candidates were followed: as soon as `patience` points in turn
@@ -225,14 +229,21 @@ struct oct_hnsw_scratch {
     uint64_t next_poll; /* value of cost.walked at which `cancelled` is asked again */
 };
 
-/* Room for walks on this graph with `ef` candidates and `gather` neighbours at once. NOMEM leaves
- * the scratch as usable as before. */
+/* Room for walks on this graph with `ef` candidates and `gather` neighbours at once, towards a
+ * query of `rows` rows. NOMEM leaves the scratch as usable as before. */
 OCT_MUST_CHECK oct_status oct_hnsw_scratch_prepare(oct_hnsw_scratch *scratch, const oct_hnsw *graph,
-                                                   uint32_t ef, uint32_t gather, oct_error *error);
+                                                   uint32_t ef, uint32_t gather, uint32_t rows,
+                                                   oct_error *error);
+/* Bytes from one row of a query as codes to the next. */
+size_t oct_hnsw_query_bytes(const oct_hnsw *graph);
 
 /* Similarities (packed or code scores) of the target and `count` points. */
 void oct_hnsw_score(const oct_hnsw *graph, hnsw_target target, const uint32_t *offsets,
                     uint32_t count, int32_t *scores);
+
+/* The same in a graph over multivectors (hnsw_multi.c). */
+void oct_hnsw_score_multi(const oct_hnsw *graph, hnsw_target target, const uint32_t *offsets,
+                          uint32_t count, int32_t *scores);
 
 /* Ask for the lines that scoring these points will read. */
 void oct_hnsw_prefetch(const oct_hnsw *graph, const uint32_t *offsets, uint32_t count);

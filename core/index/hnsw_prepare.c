@@ -222,7 +222,7 @@ static oct_status take_worker(oct_hnsw_builder *builder, hnsw_worker *worker, oc
     uint32_t gather = graph->m0;
     if (builder->old) gather += HNSW_REPAIR_CANDIDATES_MAX;
     TRY(oct_hnsw_scratch_create(builder->alloc, &worker->scratch, error));
-    TRY(oct_hnsw_scratch_prepare(worker->scratch, graph, graph->header.ef_construct, gather,
+    TRY(oct_hnsw_scratch_prepare(worker->scratch, graph, graph->header.ef_construct, gather, 0,
                                  error));
     TRY(take(builder, &worker->keys, builder->keys_capacity, sizeof *worker->keys, error));
     TRY(take(builder, &worker->chosen, graph->m0, sizeof *worker->chosen, error));

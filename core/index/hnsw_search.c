@@ -27,6 +27,7 @@
 #include "base/bits.h"
 #include "base/prefetch.h"
 #include "index/hnsw_graph.h"
+#include "index/multi.h"
 
 enum {
     /* Points scored exactly, when the query doesn't say: 3 * limit / 2 + 30; bench/hnsw.c shows no
@@ -43,7 +44,8 @@ enum {
      * costs recall and saves little: the time goes into reading the rows. */
     GATHER_ROWS = 4,
     /* Points scanned at a time. */
-    SCAN_POINTS = 128
+    SCAN_POINTS = 128,
+    QUERY_BYTES_MAX = 4 << 20 /* of a multivector as codes */
 };
 
 /* A walk over all points is widened to so many times ef at most. */
@@ -309,7 +311,7 @@ static oct_status walk(const search *s, oct_error *error)
 static void answer_scores(const search *s, oct_topk *best)
 {
     const oct_hnsw_scratch *scratch = s->scratch;
-    const oct_quant *quant = s->graph->flat.quant;
+    const oct_quant *quant = s->graph->flat.ends ? NULL : s->graph->flat.quant;
     for (uint32_t i = 0; i < MIN(best->limit, scratch->pool_count); i++) {
         int32_t score = oct_hnsw_key_score(scratch->pool[i]);
         float similarity = quant ? oct_quant_similarity(quant, scratch->code, score)
@@ -332,8 +334,11 @@ static oct_status answer(const search *s, oct_topk *best, oct_error *error)
     for (uint32_t i = 0; i < count; i++)
         offsets[i] = oct_hnsw_key_node(scratch->pool[i]);
     scratch->cost.rescored += count;
+    const oct_multi_query rows = { .values = s->query->vector, .rows = s->query->rows };
     const oct_flat_limits limits = { .cancelled = s->query->cancelled,
                                      .cancelled_arg = s->query->cancelled_arg };
+    if (s->graph->flat.ends)
+        return oct_multi_scan_list(&s->graph->flat, &rows, offsets, count, best, error);
     return oct_flat_scan_list(&s->graph->flat, s->query->vector, offsets, count, &limits, best,
                               error);
 }
@@ -364,7 +369,8 @@ static oct_status prepare(search *s, uint32_t limit, oct_error *error)
     s->gather_most = GATHER_ROWS * row;
     uint32_t gather = MAX(MAX(s->gather_most + row, pool), (uint32_t)SEEDS_MAX);
     STATIC_ASSERT((uint32_t)SCAN_POINTS <= (uint32_t)SEEDS_MAX, "room for seeds does for a scan");
-    return oct_hnsw_scratch_prepare(s->scratch, s->graph, pool, gather, error);
+    return oct_hnsw_scratch_prepare(s->scratch, s->graph, pool, gather, MAX(query->rows, 1u),
+                                    error);
 }
 
 /* Leave the quantized codes out. Walking on rows reads any of them, so all are touched first: an
@@ -373,7 +379,26 @@ static oct_status ignore_codes(oct_hnsw *plain, oct_error *error)
 {
     plain->flat.quant = NULL;
     if (oct_hnsw_has_codes(plain)) return OCT_OK;
-    return oct_flat_touch(&plain->flat, 0, plain->flat.count, error);
+    return oct_flat_touch(&plain->flat, 0, (size_t)oct_flat_row_count(&plain->flat), error);
+}
+
+/* The query's rows as the codes that are walked on. */
+static void encode_query(const search *s)
+{
+    const oct_hnsw *graph = s->graph;
+    uint32_t rows = s->target.rows;
+    if (graph->flat.quant) {
+        oct_multi_prepare(&graph->flat, s->query->vector, rows, s->scratch->code);
+        return;
+    }
+    for (uint32_t q = 0; oct_hnsw_has_codes(graph) && q < rows; q++)
+        (void)oct_codes_encode_query(&graph->space, s->query->vector + (size_t)q * graph->flat.dim,
+                                     s->scratch->code + (size_t)q * graph->header.row_bytes);
+}
+
+bool oct_hnsw_takes(const oct_hnsw *graph, uint32_t rows)
+{
+    return rows <= QUERY_BYTES_MAX / MAX(oct_hnsw_query_bytes(graph), (size_t)1);
 }
 
 oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
@@ -395,12 +420,12 @@ oct_status oct_hnsw_search(const oct_hnsw *graph, const oct_hnsw_query *query,
     scratch->cancelled = query->cancelled;
     scratch->cancelled_arg = query->cancelled_arg;
     scratch->next_poll = 0;
-    s.target = (hnsw_target){ .code = scratch->code, .vector = query->vector };
-    if (s.graph->flat.quant)
-        oct_quant_prepare(s.graph->flat.quant, query->vector, scratch->code);
-    else if (oct_hnsw_has_codes(graph))
-        (void)oct_codes_encode_query(&graph->space, query->vector, scratch->code); /* no bias */
-    if (!oct_hnsw_walks_codes(s.graph) && s.graph->flat.read) s.target.reads = &reads;
+    s.target = (hnsw_target){ .code = scratch->code,
+                              .vector = query->vector,
+                              .rows = MAX(query->rows, 1u) };
+    encode_query(&s);
+    if (!oct_hnsw_walks_codes(s.graph) && (graph->flat.read || graph->flat.ends))
+        s.target.reads = &reads;
     status = walk(&s, error);
     if (reads.status != OCT_OK) status = reads.status;
     if (status == OCT_OK) status = answer(&s, best, error);

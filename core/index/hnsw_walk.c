@@ -26,6 +26,7 @@
 #include "base/bits.h"
 #include "base/prefetch.h"
 #include "index/hnsw_graph.h"
+#include "index/multi.h"
 
 enum {
     AHEAD_BYTES = 2048,      /* of one row asked for; the hardware follows from there */
@@ -93,16 +94,23 @@ static uint64_t carve(oct_hnsw_scratch *scratch, uint8_t *memory)
     return bytes;
 }
 
+size_t oct_hnsw_query_bytes(const oct_hnsw *graph)
+{
+    return graph->flat.quant ? oct_multi_prepared_bytes(graph->flat.quant)
+                             : graph->header.row_bytes;
+}
+
 oct_status oct_hnsw_scratch_prepare(oct_hnsw_scratch *scratch, const oct_hnsw *graph, uint32_t ef,
-                                    uint32_t gather, oct_error *error)
+                                    uint32_t gather, uint32_t rows, oct_error *error)
 {
     oct_hnsw_scratch larger = *scratch;
     larger.words = MAX(scratch->words, oct_bits_words(graph->header.count));
     larger.ef = MAX(scratch->ef, ef);
     larger.gather = MAX(scratch->gather, gather);
-    larger.code_bytes = MAX(scratch->code_bytes, graph->header.row_bytes);
-    if (graph->flat.quant)
-        larger.code_bytes = MAX(larger.code_bytes, oct_quant_query_bytes(graph->flat.quant));
+    size_t code_bytes = 0;
+    if (!oct_size_multiply(rows, oct_hnsw_query_bytes(graph), &code_bytes))
+        return oct_fail_nomem(error, "the rows of a query");
+    larger.code_bytes = MAX(scratch->code_bytes, code_bytes);
     if (larger.words == scratch->words && larger.ef == scratch->ef &&
         larger.gather == scratch->gather && larger.code_bytes == scratch->code_bytes)
         return OCT_OK;
@@ -122,6 +130,7 @@ oct_status oct_hnsw_scratch_prepare(oct_hnsw_scratch *scratch, const oct_hnsw *g
 void oct_hnsw_prefetch(const oct_hnsw *graph, const uint32_t *offsets, uint32_t count)
 {
     bool codes = oct_hnsw_has_codes(graph);
+    if (graph->flat.ends) return; /* several rows: the hardware sees where they go */
     if (graph->flat.quant) {
         oct_quant_prefetch(graph->flat.quant, offsets, count);
         return;
@@ -193,6 +202,10 @@ static void score_rows(const oct_flat *flat, const float *vector, const uint32_t
 void oct_hnsw_score(const oct_hnsw *graph, hnsw_target target, const uint32_t *offsets,
                     uint32_t count, int32_t *scores)
 {
+    if (graph->flat.ends) {
+        oct_hnsw_score_multi(graph, target, offsets, count, scores);
+        return;
+    }
     if (graph->flat.quant) {
         oct_quant_score(graph->flat.quant, target.code, offsets, count, scores);
         return;

@@ -59,32 +59,47 @@ static float score_rows(const oct_flat *flat, const oct_multi_query *query, cons
     return sum == sum ? sum : -INFINITY;
 }
 
-oct_status oct_multi_score(const oct_multi *multi, const oct_multi_query *query, uint32_t offset,
+oct_status oct_multi_score(const oct_flat *flat, const oct_multi_query *query, uint32_t offset,
                            oct_flat_buffer *buffer, float *out, oct_error *error)
 {
-    uint64_t first;
+    size_t first;
     const uint8_t *stored;
-    uint32_t rows = oct_multi_rows(multi, offset, &first);
-    oct_status status = oct_flat_get(multi->flat, (size_t)first, rows, buffer, &stored, error);
-    if (status == OCT_OK) *out = score_rows(multi->flat, query, stored, rows);
+    uint32_t rows = oct_flat_rows_of(flat, offset, &first);
+    oct_status status = oct_flat_get(flat, first, rows, buffer, &stored, error);
+    if (status == OCT_OK) *out = score_rows(flat, query, stored, rows);
     return status;
 }
 
-oct_status oct_multi_scan(const oct_multi *multi, const oct_multi_query *query,
+oct_status oct_multi_scan_list(const oct_flat *flat, const oct_multi_query *query,
+                               const uint32_t *offsets, uint32_t count, oct_topk *best,
+                               oct_error *error)
+{
+    oct_status status = OCT_OK;
+    oct_flat_buffer buffer = { .bytes = 0 };
+    for (uint32_t i = 0; i < count; i++) {
+        float score;
+        TRY(oct_multi_score(flat, query, offsets[i], &buffer, &score, error));
+        (void)oct_topk_push(best, (oct_hit){ score, offsets[i] }); /* it knows better */
+    }
+done:
+    oct_flat_buffer_free(&buffer);
+    return status;
+}
+
+oct_status oct_multi_scan(const oct_flat *flat, const oct_multi_query *query,
                           const oct_flat_limits *limits, oct_topk *best, oct_error *error)
 {
     oct_status status = OCT_OK;
-    const oct_flat *flat = multi->flat;
     uint64_t distances = 0;
     oct_flat_buffer buffer = { .bytes = 0 };
     for (uint32_t i = 0; i < flat->count; i++) {
         if (!oct_flat_has(flat, i)) continue;
         if (limits->allowed && !oct_bits_get(limits->allowed, i)) continue;
-        uint64_t first;
+        size_t first;
         float score;
-        TRY(oct_multi_score(multi, query, i, &buffer, &score, error));
+        TRY(oct_multi_score(flat, query, i, &buffer, &score, error));
         (void)oct_topk_push(best, (oct_hit){ score, i }); /* it knows better */
-        distances += (uint64_t)oct_multi_rows(multi, i, &first) * query->rows;
+        distances += (uint64_t)oct_flat_rows_of(flat, i, &first) * query->rows;
         if (distances < CANCEL_DISTANCES) continue;
         distances = 0;
         if (limits->cancelled && limits->cancelled(limits->cancelled_arg))

@@ -107,7 +107,7 @@ oct_hnsw_config oct_config_hnsw(const oct_collection_config *config, uint32_t in
 {
     ASSERT(index < config->vector_count);
     oct_hnsw_config resolved = hnsw_resolve(config, &config->vectors[index].hnsw);
-    if (config->vectors[index].kind != OCT_VECTOR_DENSE) resolved.m = 0;
+    if (config->vectors[index].kind == OCT_VECTOR_SPARSE) resolved.m = 0;
     if (resolved.payload_m == OCT_UNSET) resolved.payload_m = resolved.m;
     return resolved;
 }
@@ -121,14 +121,16 @@ uint64_t oct_config_given_payload_m(const oct_collection_config *config, uint32_
 bool oct_config_has_graph(const oct_collection_config *config, uint32_t index)
 {
     uint64_t payload_m = oct_config_given_payload_m(config, index);
-    if (config->vectors[index].kind != OCT_VECTOR_DENSE) return false;
-    return oct_config_hnsw(config, index).m > 0 || (payload_m != OCT_UNSET && payload_m > 0);
+    bool dense = config->vectors[index].kind == OCT_VECTOR_DENSE;
+    return oct_config_hnsw(config, index).m > 0 ||
+           (dense && payload_m != OCT_UNSET && payload_m > 0);
 }
 
 uint64_t oct_config_payload_m(const oct_collection_config *config, uint32_t index,
                               const oct_field_config *field)
 {
     uint64_t given = oct_config_given_payload_m(config, index);
+    if (config->vectors[index].kind != OCT_VECTOR_DENSE) return 0;
     if (!oct_field_config_flag(field, "enable_hnsw", true)) return 0;
     if (given != OCT_UNSET) return given;
     bool tenant = oct_field_config_flag(field, "is_tenant", false);

@@ -63,8 +63,7 @@ uint32_t oct_config_find_vector(const oct_collection_config *config, oct_str nam
 
 /* The graph settings of vector `index`: its own, then the collection's, then the defaults. Every
  * member is set but memory and inline_storage (payload_m is m when it was not given). m is 0, no
- * graph, for multivectors, which are compared one by one, and for sparse vectors, which have an
- * index of their own. */
+ * graph, for sparse vectors, which have an index of their own. */
 oct_hnsw_config oct_config_hnsw(const oct_collection_config *config, uint32_t index);
 
 /* Are graphs built of vector `index`: of all its points, or within payload blocks? */
@@ -75,7 +74,7 @@ uint64_t oct_config_given_payload_m(const oct_collection_config *config, uint32_
 
 /* The m of the links within blocks of a payload index, for vector `index`; 0 = it has none. That is
  * payload_m where it was given, for all indexes but those with enable_hnsw false; else m, for
- * tenant fields only. */
+ * tenant fields only. 0 for multivectors. */
 uint64_t oct_config_payload_m(const oct_collection_config *config, uint32_t index,
                               const oct_field_config *field);
 

@@ -13,8 +13,10 @@ typedef struct oct_plan_facts {
     bool has_codes;    /* the graph walks on codes, not on floats */
     bool quantized;    /* such a segment is indexed, even without a graph */
     bool filtered;     /* by the request; deleted points alone are no filter */
+    bool multi;        /* points have several rows */
     bool linked;       /* selected points link among themselves (index/hnsw_links.h) */
     uint32_t selected; /* points that live and pass */
+    uint64_t rows;     /* multi: that those have, about */
     uint32_t points;   /* in the graph */
     uint32_t wanted;   /* points the request can use: limit + offset, times oversampling */
 } oct_plan_facts;
@@ -32,8 +34,8 @@ typedef struct oct_plan {
     uint32_t ef; /* of a walk */
 } oct_plan;
 
-/* Would a filter that leaves so many points never need a walk over vector `v`? */
-bool oct_plan_is_small(const oct_collection_config *config, uint32_t v, uint32_t selected);
+/* Would a filter that leaves so many rows never need a walk over vector `v`? */
+bool oct_plan_is_small(const oct_collection_config *config, uint32_t v, uint64_t rows);
 
 /* How to search vector `v` for `query`. */
 oct_plan oct_plan_search(const oct_collection_config *config, uint32_t v, const oct_query *query,

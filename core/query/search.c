@@ -224,10 +224,12 @@ static oct_status find_best(oct_search_job *job, uint32_t index, const oct_selec
 {
     oct_status status = OCT_OK;
     const oct_sealed_vector *field = &job->reading->view->entries[index].sealed->vectors[job->v];
-    if (job->vector.kind != OCT_VECTOR_DENSE)
+    bool multi = job->vector.kind == OCT_VECTOR_MULTI;
+    if (job->vector.kind == OCT_VECTOR_SPARSE || (multi && plan->way == OCT_PLAN_SCAN))
         return oct_search_sealed_form(job, index, selection, best, error);
     oct_hnsw_query query = { .way = OCT_HNSW_SCAN,
                              .vector = job->vector.values,
+                             .rows = multi ? job->vector.rows : 0,
                              .ef = plan->ef,
                              .ignore_codes = !oct_search_uses_codes(job, field),
                              .rescore = oct_search_rescores(job, field),
@@ -265,6 +267,13 @@ done:
     return status;
 }
 
+/* About how many rows so many points have. */
+static uint64_t rows_of(const oct_flat *flat, uint32_t points)
+{
+    double share = (double)points / (double)MAX(flat->count, 1u);
+    return flat->ends ? (uint64_t)(share * (double)oct_flat_row_count(flat)) : points;
+}
+
 static oct_status search_sealed(oct_search_job *job, uint32_t index, const oct_selection *selection,
                                 oct_error *error)
 {
@@ -276,19 +285,23 @@ static oct_status search_sealed(oct_search_job *job, uint32_t index, const oct_s
     const oct_hnsw *graph = field->graph;
     double by_code = MAX((double)wanted, (double)oct_search_oversampling(job, field) * wanted);
     bool linked = false;
+    uint64_t rows = rows_of(&field->flat, selection->count);
     bool may_walk = graph && job->selecting.program && !job->query->exact &&
-                    !oct_plan_is_small(job->reading->config, job->v, selection->count);
+                    !oct_plan_is_small(job->reading->config, job->v, rows);
     if (may_walk) TRY(find_links(job, field, selection, &linked, error));
     const oct_plan_facts facts = { .has_graph = graph != NULL,
                                    .has_codes = searches_codes(job, field),
                                    .points = graph ? oct_hnsw_point_count(graph) : 0,
                                    .quantized = field->quant != NULL,
                                    .filtered = job->selecting.program != NULL,
+                                   .multi = job->vector.kind == OCT_VECTOR_MULTI,
                                    .linked = linked,
                                    .selected = selection->count,
+                                   .rows = rows,
                                    .wanted = (uint32_t)MIN(by_code, (double)selection->count) };
     oct_plan plan = oct_plan_search(job->reading->config, job->v, job->query, &facts);
     if (plan.way == OCT_PLAN_SKIP) return OCT_OK;
+    if (facts.multi && graph && !oct_hnsw_takes(graph, job->vector.rows)) plan.way = OCT_PLAN_SCAN;
     oct_hit *hits;
     oct_topk best;
     TRY(oct_arena_array(&job->selecting.work, wanted, sizeof *hits, &hits, error));

@@ -2,10 +2,10 @@
  *
  * search_forms.c - the nearest points by multivectors and by sparse vectors.
  *
- * Multivectors are always compared one by one, by codes where there are any (index/multi.h says
- * why). Sparse vectors are found
- * through the inverted index of a sealed segment, or one by one where a filter leaves few points,
- * or where there is no index: in memory segments. All ways to a similarity give the same bits.
+ * Multivectors are compared one by one here, by codes where there are any; graphs of them are
+ * walked as those of dense vectors are (search.c). Sparse vectors are found through the inverted
+ * index of a sealed segment, or one by one where a filter leaves few points, or where there is no
+ * index: in memory segments. All ways to a similarity give the same bits.
  *
  * The modifier `idf` multiplies each weight of a query by ln((N - n + 0.5) / (n + 0.5) + 1), where
  * N is the number of living points of the collection that have a value in this vector, and n of
@@ -209,14 +209,13 @@ oct_status oct_search_sealed_form(oct_search_job *job, uint32_t index,
     const oct_view_entry *entry = &job->reading->view->entries[index];
     const oct_sealed_vector *field = &entry->sealed->vectors[job->v];
     if (oct_search_params(job)->kind == OCT_VECTOR_MULTI) {
-        const oct_multi multi = { .flat = &field->flat, .ends = field->ends };
         const oct_multi_request request = { .query = multi_query(job),
                                             .rescore = oct_search_rescores(job, field),
                                             .oversampling = oct_search_oversampling(job, field),
                                             .limits = { .allowed = selection->bits } };
         if (oct_search_uses_codes(job, field))
-            return oct_multi_scan_codes(&multi, &request, &job->selecting.work, best, error);
-        return oct_multi_scan(&multi, &request.query, &request.limits, best, error);
+            return oct_multi_scan_codes(&field->flat, &request, &job->selecting.work, best, error);
+        return oct_multi_scan(&field->flat, &request.query, &request.limits, best, error);
     }
     uint64_t postings = oct_sparse_postings(&field->sparse, &job->probe);
     if (postings == 0) return OCT_OK;

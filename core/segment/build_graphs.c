@@ -18,6 +18,11 @@ static size_t present_bytes(const oct_build *build)
     return oct_bits_words(build->count) * 8;
 }
 
+static size_t ends_bytes(const oct_build *build)
+{
+    return build->count * sizeof(uint64_t);
+}
+
 void oct_build_free_graph(oct_build *build)
 {
     build->distances = oct_build_distances(build);
@@ -34,6 +39,8 @@ void oct_build_free_graph(oct_build *build)
     build->rows = NULL;
     oct_free(build->alloc, build->row_present, build->row_present ? present_bytes(build) : 0);
     build->row_present = NULL;
+    oct_free(build->alloc, build->row_ends, build->row_ends ? ends_bytes(build) : 0);
+    build->row_ends = NULL;
 }
 
 bool oct_build_release(oct_build *build)
@@ -49,20 +56,26 @@ bool oct_build_release(oct_build *build)
     return true;
 }
 
-/* Rows of all points: of a multivector those there are, else one each, absent ones included. */
-static uint64_t count_rows(const oct_build *build, uint32_t v)
+/* Rows of all points: of a multivector those there are, else one each, absent ones included. NOMEM:
+ * there is no memory for where a multivector's points end. */
+static oct_status count_rows(oct_build *build, uint32_t v, uint64_t *rows, oct_error *error)
 {
-    uint64_t rows = 0;
-    if (build->request.config->vectors[v].kind != OCT_VECTOR_MULTI) return build->count;
+    *rows = build->count;
+    if (build->request.config->vectors[v].kind != OCT_VECTOR_MULTI) return OCT_OK;
+    build->row_ends = oct_new(build->alloc, ends_bytes(build));
+    if (!build->row_ends) return oct_fail_nomem(error, "the rows of a graph");
+    *rows = 0;
     for (uint32_t i = 0; i < build->count; i++)
-        rows += oct_build_rows_of(build, i, v);
-    return rows;
+        build->row_ends[i] = *rows += oct_build_rows_of(build, i, v);
+    return OCT_OK;
 }
 
 oct_status oct_build_begin_rows(oct_build *build, uint32_t v, oct_error *error)
 {
-    uint64_t rows = count_rows(build, v);
+    uint64_t rows;
     size_t bytes;
+    oct_status status = count_rows(build, v, &rows, error);
+    if (status != OCT_OK) return status;
     if (rows > UINT32_MAX)
         return oct_fail(error, OCT_LIMIT, "%s: %" PRIu64 " rows are too many for codes",
                         build->request.directory, rows);
@@ -98,14 +111,15 @@ static const oct_hnsw_reuse *choose_reuse(const oct_build *build, uint32_t v,
     return most ? reuse : NULL;
 }
 
-/* The rows that were gathered. Those of multivectors are points of this flat. */
+/* The rows that were gathered. */
 static oct_flat gathered(const oct_build *build, uint32_t v)
 {
     const oct_vector_params *params = &build->request.config->vectors[v];
     return (oct_flat){ .kernels = build->request.kernels,
                        .rows = build->rows,
-                       .present = params->kind == OCT_VECTOR_MULTI ? NULL : build->row_present,
-                       .count = build->row_count,
+                       .present = build->row_present,
+                       .ends = build->row_ends,
+                       .count = build->count,
                        .dim = params->size,
                        .metric = params->metric };
 }
@@ -210,6 +224,8 @@ oct_status oct_build_step_quant(oct_build *build, uint32_t v, uint64_t budget_ns
     *done = false;
     if (!build->quant_builder) {
         oct_flat flat = gathered(build, v);
+        if (flat.ends) flat.present = flat.ends = NULL; /* codes are of rows */
+        flat.count = build->row_count;
         oct_quant_params params = oct_quant_params_of(config);
         build->host = oct_graph_host(build->request.host, build->request.config, v);
         TRY(oct_quant_builder_create(&build->host, &flat, &params, &build->quant_builder, error));

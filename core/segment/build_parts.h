@@ -41,6 +41,7 @@ struct oct_build {
     size_t rows_bytes;
     uint32_t row_count, rows_gathered;
     uint64_t *row_present;
+    uint64_t *row_ends; /* [count] of a multivector's points */
     oct_hnsw_builder *graph_builder;
     oct_hnsw *graph;      /* that is built, and of which graph_written bytes are written */
     size_t graph_written; /* ... or of the codes */

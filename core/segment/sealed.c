@@ -303,6 +303,7 @@ static oct_status load_vector_ends(oct_sealed *segment, uint32_t v, uint64_t *to
         return corrupt(segment, "ends of vectors have the wrong size", error);
     vector->ends = at;
     vector->filled = 0;
+    if (multi) vector->flat.ends = at;
     for (uint32_t i = 0; i < segment->count; i++) {
         if (vector->ends[i] < end || vector->ends[i] - end > most)
             return corrupt(segment, "impossible ends of vectors", error);
@@ -378,8 +379,6 @@ static oct_status load_graph(oct_sealed *segment, const oct_collection_config *c
     oct_sealed_vector *vector = &segment->vectors[v];
     bool cold = oct_config_graph_placement(config, v) == OCT_PLACEMENT_COLD;
     if (!oct_container_has(container, OCT_SECTION_GRAPH, v)) return OCT_OK;
-    if (vector->params.kind != OCT_VECTOR_DENSE)
-        return corrupt(segment, "a graph over multivectors", error);
     TRY(cold ? oct_container_load(container, OCT_SECTION_GRAPH, v, &at, &bytes, error)
              : oct_container_load_memory(container, OCT_SECTION_GRAPH, v, &at, &bytes, error));
     TRY(oct_hnsw_open_begin(segment->host->alloc, &vector->flat, at, bytes, &vector->graph, error));
@@ -427,6 +426,7 @@ static oct_status load_quant(oct_sealed *segment, const oct_collection_config *c
         if (count > UINT32_MAX) return corrupt(segment, "codes of too many rows", error);
         rows.count = (uint32_t)count;
         rows.present = NULL;
+        rows.ends = NULL;
     }
     bool pinned = oct_config_codes_placement(config, v) == OCT_PLACEMENT_PINNED;
     TRY((pinned ? oct_container_load_memory : oct_container_load)(

@@ -90,7 +90,8 @@ static oct_status verify_codes(checking *now, uint32_t point, uint64_t row, cons
     const oct_sealed_vector *field = &now->segment->vectors[now->v];
     if (field->quant && !oct_quant_check_row(field->quant, (uint32_t)row, vector, now->memory))
         return wrong(now->segment, now->v, "the quantized code is not that", point, error);
-    if (field->graph && vector && !oct_hnsw_check_code(field->graph, point, vector, now->memory))
+    if (field->graph && vector &&
+        !oct_hnsw_check_code(field->graph, (size_t)row, vector, now->memory))
         return wrong(now->segment, now->v, "the graph's code is not that", point, error);
     return OCT_OK;
 }

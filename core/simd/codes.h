@@ -32,7 +32,11 @@
 #include "octant/types.h"
 #include "simd/kernels.h"
 
-enum { OCT_CODES_ALIGN = 64, OCT_CODES_STEPS = 63 };
+enum {
+    OCT_CODES_ALIGN = 64,
+    OCT_CODES_STEPS = 63,
+    OCT_CODES_ZERO = 4096 /* a dimension's part in the walk score of two zeros */
+};
 
 typedef struct oct_codes {
     float scale; /* width of one step: limit / 63. The only parameter to store; > 0, finite */

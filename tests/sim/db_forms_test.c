@@ -63,6 +63,7 @@ static const char config_text[] =
     "\"e\":{\"size\":5,\"distance\":\"Euclid\"" MULTI "{\"product\":{\"compression\":\"x4\"}}},"
     "\"p\":{\"size\":5,\"distance\":\"Manhattan\"}},"
     "\"sparse_vectors\":{\"s\":{},\"t\":{\"modifier\":\"idf\"}},"
+    "\"hnsw_config\":{\"m\":4,\"ef_construct\":8},"
     "\"optimizers_config\":{\"indexing_threshold\":1,\"vacuum_min_vector_number\":100,"
     "\"deleted_threshold\":0.1}}";
 

@@ -2,7 +2,7 @@
 /* Goal: the graph is the same on one thread and on several, however they take turns, and several
  * threads may search one graph at a time.
  * Method: real threads; run under ThreadSanitizer to see races that happen to do no harm. */
-#include "unit/hnsw_fixture.h"
+#include "unit/multi_support.h"
 #include "unit/threads.h"
 
 enum { WIDTH = TEST_THREADS_MAX };
@@ -42,6 +42,20 @@ TEST(threads_do_not_change_the_graph)
     }
 }
 
+TEST(threads_do_not_change_a_graph_of_multivectors)
+{
+    multi_world m = multi_create(OCT_METRIC_COSINE, 900, 24, 9);
+    const world w = { .flat = m.flat };
+    oct_hnsw *one = build_wide(&w, NULL, 1);
+    for (uint32_t width = 2; width <= WIDTH; width++) {
+        oct_hnsw *many = build_wide(&w, NULL, width);
+        CHECK(same_bytes(one, many));
+        oct_hnsw_destroy(many);
+    }
+    oct_hnsw_destroy(one);
+    multi_destroy(&m);
+}
+
 typedef struct searcher {
     const world *w;
     const oct_hnsw *graph;
@@ -66,4 +80,5 @@ TEST(threads_share_a_graph)
     world_destroy(&w);
 }
 
-TEST_MAIN(threads_do_not_change_the_graph, threads_share_a_graph)
+TEST_MAIN(threads_do_not_change_the_graph, threads_do_not_change_a_graph_of_multivectors,
+          threads_share_a_graph)

@@ -17,7 +17,6 @@ typedef struct multi_world {
     world rows;
     uint64_t ends[POINTS], present[WORDS];
     oct_flat flat;
-    oct_multi multi;
     oct_arena work;
 } multi_world;
 
@@ -38,7 +37,7 @@ static multi_world *open_world(oct_metric metric)
     w->flat = w->rows.flat;
     w->flat.count = POINTS;
     w->flat.present = w->present;
-    w->multi = (oct_multi){ .flat = &w->flat, .ends = w->ends };
+    w->flat.ends = w->ends;
     oct_arena_init(&w->work, &test_alloc, 0);
     return w;
 }
@@ -74,7 +73,7 @@ static uint32_t scan_codes(multi_world *w, const oct_multi_request *request, oct
 {
     oct_topk best;
     oct_topk_init(&best, hits, limit);
-    oct_status status = oct_multi_scan_codes(&w->multi, request, &w->work, &best, NULL);
+    oct_status status = oct_multi_scan_codes(&w->flat, request, &w->work, &best, NULL);
     oct_arena_reset(&w->work);
     if (status != OCT_OK) return UINT32_MAX;
     return oct_topk_finish(&best);
@@ -85,7 +84,7 @@ static uint32_t scan_rows(multi_world *w, const oct_multi_request *request, oct_
 {
     oct_topk best;
     oct_topk_init(&best, hits, limit);
-    if (oct_multi_scan(&w->multi, &request->query, &request->limits, &best, NULL) != OCT_OK)
+    if (oct_multi_scan(&w->flat, &request->query, &request->limits, &best, NULL) != OCT_OK)
         return UINT32_MAX;
     return oct_topk_finish(&best);
 }
@@ -199,7 +198,7 @@ TEST(a_scan_can_be_cancelled)
                                         .limits = { .cancelled = give_up,
                                                     .cancelled_arg = &patience } };
     oct_topk_init(&best, hits, SHOWN);
-    CHECK(oct_multi_scan_codes(&w->multi, &request, &w->work, &best, NULL) == OCT_CANCELLED);
+    CHECK(oct_multi_scan_codes(&w->flat, &request, &w->work, &best, NULL) == OCT_CANCELLED);
     oct_quant_destroy(quant);
     close_world(w);
 }
@@ -222,11 +221,11 @@ TEST(no_rows_at_all)
     flat.count = 3;
     flat.present = none;
     flat.quant = opened;
-    const oct_multi multi = { .flat = &flat, .ends = ends };
+    flat.ends = ends;
     const oct_multi_request request = { .query = { .values = query, .rows = 1 }, .rescore = true };
     oct_arena_init(&work, &test_alloc, 0);
     oct_topk_init(&best, hits, SHOWN);
-    CHECK(oct_multi_scan_codes(&multi, &request, &work, &best, NULL) == OCT_OK);
+    CHECK(oct_multi_scan_codes(&flat, &request, &work, &best, NULL) == OCT_OK);
     CHECK_EQ_U64(best.count, 0);
     oct_arena_reset(&work);
     oct_quant_destroy(opened);
