@@ -13,7 +13,7 @@ const WASM_GOAL = 2.5;
 const QUERY_GOALS = { wasm128: 0.45, 'wasm-relaxed': 0.6 };
 const BUILD_GOAL = 2.5;
 /** The operations of octant-relaxed.wasm. */
-const RELAXED = ['dot_u7i8', 'dot_u7i8_x4'];
+const RELAXED = ['dot_u7i8', 'dot_u7i8_x4', 'dot_u7u4_x4'];
 
 export function kernels({ native, wasm, node, relaxed }) {
   const samples = new Samples();

@@ -27,6 +27,7 @@ enum { ROWS = 64, DIMENSION_MAX = 1536, ROUNDS_MAX = 201, CONTENDERS_MAX = 8, BA
 typedef float (*float_kernel)(const float *a, const float *b, size_t n);
 typedef void (*float_kernel_x4)(const float *a, const float *const b[4], size_t n, float out[4]);
 typedef int32_t (*int_kernel)(const uint8_t *a, const int8_t *b, size_t n);
+typedef void (*int_kernel_x4)(const uint8_t *, const int8_t *const[4], size_t, int32_t[4]);
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -116,10 +117,21 @@ static bool can_run_reference(void)
 #define HAS_REFERENCE 0
 #endif
 
-typedef enum operation { DOT, L2, L1, U7I8, DOT_X4, L2_X4, L1_X4, U7I8_X4, OPERATIONS } operation;
-static const char *const operation_names[] = {
-    "dot_f32", "l2_f32", "l1_f32", "dot_u7i8", "dot_f32_x4", "l2_f32_x4", "l1_f32_x4", "dot_u7i8_x4"
-};
+typedef enum operation {
+    DOT,
+    L2,
+    L1,
+    U7I8,
+    DOT_X4,
+    L2_X4,
+    L1_X4,
+    U7I8_X4,
+    U7U4_X4,
+    OPERATIONS
+} operation;
+static const char *const operation_names[] = { "dot_f32",   "l2_f32",      "l1_f32",
+                                               "dot_u7i8",  "dot_f32_x4",  "l2_f32_x4",
+                                               "l1_f32_x4", "dot_u7i8_x4", "dot_u7u4_x4" };
 
 typedef struct contender {
     oct_kernels kernels; /* the reference fills the single kernels of this table */
@@ -189,14 +201,15 @@ static float scan_int(int_kernel kernel, size_t dimension)
     return (float)sum;
 }
 
-static float scan_int_x4(const oct_kernels *kernels, size_t dimension)
+/* Rows of `bytes` bytes. */
+static float scan_int_x4(int_kernel_x4 kernel, size_t bytes)
 {
     int32_t sum = 0;
     for (size_t r = 0; r < ROWS; r += 4) {
-        const int8_t *at = row_codes + r * dimension;
-        const int8_t *const b[4] = { at, at + dimension, at + 2 * dimension, at + 3 * dimension };
+        const int8_t *at = row_codes + r * bytes;
+        const int8_t *const b[4] = { at, at + bytes, at + 2 * bytes, at + 3 * bytes };
         int32_t out[4];
-        kernels->dot_u7i8_x4(query_codes, b, dimension, out);
+        kernel(query_codes, b, bytes, out);
         sum ^= out[0] ^ out[1] ^ out[2] ^ out[3];
     }
     return (float)sum;
@@ -209,7 +222,8 @@ static float scan(const oct_kernels *kernels, operation what, size_t dimension)
     if (what == DOT_X4 && k->dot_f32_x4) return scan_float_x4(k->dot_f32_x4, dimension);
     if (what == L2_X4 && k->l2_f32_x4) return scan_float_x4(k->l2_f32_x4, dimension);
     if (what == L1_X4 && k->l1_f32_x4) return scan_float_x4(k->l1_f32_x4, dimension);
-    if (what == U7I8_X4 && k->dot_u7i8_x4) return scan_int_x4(k, dimension);
+    if (what == U7I8_X4 && k->dot_u7i8_x4) return scan_int_x4(k->dot_u7i8_x4, dimension);
+    if (what == U7U4_X4 && k->dot_u7u4_x4) return scan_int_x4(k->dot_u7u4_x4, dimension / 2);
     if (what == DOT || what == DOT_X4) return scan_float(k->dot_f32, dimension);
     if (what == L2 || what == L2_X4) return scan_float(k->l2_f32, dimension);
     if (what == L1 || what == L1_X4) return scan_float(k->l1_f32, dimension);

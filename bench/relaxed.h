@@ -14,12 +14,12 @@
 #if defined(__EMSCRIPTEN__)
 #include <emscripten/em_js.h>
 EM_JS_DEPS(relaxed_deps, "$wasmTable")
-/* The place of the first of three functions, or 0. */
+/* The place of the first of four functions, or 0. */
 EM_JS(int, add_relaxed, (void), {
     if (!process.env.OCT_RELAXED) return 0;
     const module = new WebAssembly.Module(require("fs").readFileSync(process.env.OCT_RELAXED));
     const { exports } = new WebAssembly.Instance(module, { env : { memory : wasmMemory } });
-    const names = [ "dot_u7i8", "dot_u7i8_x4", "dot_packed" ];
+    const names = [ "dot_u7i8", "dot_u7i8_x4", "dot_packed", "dot_u7u4_x4" ];
     const first = wasmTable.grow(names.length);
     for (let i = 0; i < names.length; i++)
         wasmTable.set(first + i, exports[names[i]]);
@@ -37,13 +37,13 @@ static inline const oct_kernels *bench_relaxed(const oct_kernels *own)
 {
     static oct_kernels adopted;
     oct_host_kernels offer = { .name = "wasm-relaxed" };
-    uintptr_t places[3] = { (uintptr_t)add_relaxed() };
-    if (places[0] == 0) return NULL;
-    places[1] = places[0] + 1;
-    places[2] = places[0] + 2;
+    uintptr_t first = (uintptr_t)add_relaxed();
+    const uintptr_t places[] = { first, first + 1, first + 2, first + 3 };
+    if (first == 0) return NULL;
     memcpy(&offer.dot_u7i8, &places[0], sizeof places[0]);
     memcpy(&offer.dot_u7i8_x4, &places[1], sizeof places[1]);
     memcpy(&offer.dot_packed, &places[2], sizeof places[2]);
+    memcpy(&offer.dot_u7u4_x4, &places[3], sizeof places[3]);
     return oct_kernels_adopt(own, &offer, &adopted) ? &adopted : NULL;
 }
 

@@ -33,8 +33,7 @@ enum { OCT_W_READ_ONLY = 1, OCT_W_SYNC_NONE = 2 }; /* open flags, as in js/src/c
 EXPORT void *oct_w_alloc(size_t bytes);
 EXPORT void oct_w_free(void *block);
 EXPORT oct_w_database *oct_w_create(void);
-EXPORT void oct_w_offer(oct_w_database *w, uintptr_t dot_u7i8, uintptr_t dot_u7i8_x4,
-                        uintptr_t dot_packed);
+EXPORT void oct_w_offer(oct_w_database *w, uintptr_t first);
 EXPORT const char *oct_w_kernels(const oct_w_database *w);
 EXPORT int oct_w_open(oct_w_database *w, uint32_t caps, uint32_t flags, double memory_bytes_max,
                       uint32_t appendable_points_max, uint32_t slice_ms);
@@ -110,13 +109,15 @@ oct_w_database *oct_w_create(void)
     return calloc(1, sizeof(oct_w_database));
 }
 
-/* Kernels with relaxed SIMD (js/src/relaxed.ts): places in the table of functions. */
-void oct_w_offer(oct_w_database *w, uintptr_t dot_u7i8, uintptr_t dot_u7i8_x4, uintptr_t dot_packed)
+/* Kernels with relaxed SIMD (js/src/relaxed.ts): in the table of functions from `first` on. */
+void oct_w_offer(oct_w_database *w, uintptr_t first)
 {
+    const uintptr_t places[] = { first, first + 1, first + 2, first + 3 };
     w->kernels.name = "wasm-relaxed";
-    memcpy(&w->kernels.dot_u7i8, &dot_u7i8, sizeof dot_u7i8);
-    memcpy(&w->kernels.dot_u7i8_x4, &dot_u7i8_x4, sizeof dot_u7i8_x4);
-    memcpy(&w->kernels.dot_packed, &dot_packed, sizeof dot_packed);
+    memcpy(&w->kernels.dot_u7i8, &places[0], sizeof places[0]);
+    memcpy(&w->kernels.dot_u7i8_x4, &places[1], sizeof places[1]);
+    memcpy(&w->kernels.dot_packed, &places[2], sizeof places[2]);
+    memcpy(&w->kernels.dot_u7u4_x4, &places[3], sizeof places[3]);
 }
 
 /* Returns a status; its message is oct_w_message. slice_ms and appendable_points_max: 0 = default,

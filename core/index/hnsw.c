@@ -7,7 +7,8 @@
  *
  *   - It is built and walked on 7-bit codes of the vectors, whose products are exact integers, and
  *     the best are scored again on the floats (hnsw_search.c). A quarter of the memory traffic,
- *     and walks that are equal on every target.
+ *     and walks that are equal on every target. Where 4 bits do for walks, the finished graph has
+ *     only those (hnsw_pack.c).
  *   - Points are inserted in batches: all points of a batch search the same frozen graph, so they
  *     do so in parallel and the result doesn't depend on who was first (hnsw_insert.c).
  *   - Levels come from integer thresholds on hash(seed, offset), not from a logarithm.
@@ -47,11 +48,14 @@ oct_status oct_hnsw_layout(const hnsw_header *header, hnsw_layout *out, oct_erro
     uint64_t links = aligned(upper_links + UINT64_C(4) * header->upper_rows * header->m);
     uint64_t bias = aligned(links + UINT64_C(8) * header->count * header->m);
     uint64_t codes = bias;
+    uint64_t middles = bias;
     uint64_t end = bias;
     if (header->flags & HNSW_FLAG_CODES) {
         uint64_t rows = header->flags & HNSW_FLAG_MULTI ? header->rows : header->count;
         codes = aligned(bias + 4 * rows);
-        end = aligned(codes + rows * header->row_bytes);
+        middles = codes + rows * header->row_bytes;
+        end = aligned(middles);
+        if (header->flags & HNSW_FLAG_PACKED) end = aligned(middles + header->dim);
     }
     if (end > SIZE_MAX / 2)
         return oct_fail(error, OCT_LIMIT, "hnsw: a graph of %" PRIu64 " bytes is too large here",
@@ -62,6 +66,7 @@ oct_status oct_hnsw_layout(const hnsw_header *header, hnsw_layout *out, oct_erro
                           .links = (size_t)links,
                           .bias = (size_t)bias,
                           .codes = (size_t)codes,
+                          .middles = (size_t)middles,
                           .end = (size_t)end };
     return OCT_OK;
 }
@@ -144,7 +149,8 @@ static oct_status check_header(const hnsw_header *header, const oct_flat *flat, 
         header->upper_count > header->count ||
         header->upper_rows > (uint64_t)header->upper_count * OCT_HNSW_LEVELS_MAX)
         TRY(oct_fail(error, OCT_CORRUPT, "hnsw: the header contradicts itself"));
-    if (header->flags & ~(uint32_t)(HNSW_FLAG_CODES | HNSW_FLAG_PART | HNSW_FLAG_MULTI) ||
+    const uint32_t flags = HNSW_FLAG_CODES | HNSW_FLAG_PART | HNSW_FLAG_MULTI | HNSW_FLAG_PACKED;
+    if (header->flags & ~flags || (multi && header->flags & HNSW_FLAG_PACKED) ||
         memcmp(header->reserved, zeros, sizeof zeros) != 0)
         TRY(oct_fail(error, OCT_CORRUPT, "hnsw: unknown flags"));
 done:
@@ -155,9 +161,12 @@ static oct_status check_header_codes(const hnsw_header *header, const oct_flat *
                                      oct_error *error)
 {
     bool codes = (header->flags & HNSW_FLAG_CODES) != 0;
+    bool packed = (header->flags & HNSW_FLAG_PACKED) != 0;
     uint32_t row_bytes = codes ? (uint32_t)oct_codes_row_bytes(flat->dim) : 0;
+    if (packed) row_bytes = (uint32_t)oct_codes_packed_bytes(flat->dim);
     /* A scale is judged by oct_codes_restore. */
-    if (header->row_bytes != row_bytes || (codes && !oct_codes_supports(flat->metric)))
+    if (header->row_bytes != row_bytes || (codes && !oct_codes_supports(flat->metric)) ||
+        (packed && !codes) || (header->step != 0) != packed || header->step > OCT_CODES_STEP_MAX)
         return oct_fail(error, OCT_CORRUPT, "hnsw: codes of %" PRIu32 " bytes, expected %" PRIu32,
                         header->row_bytes, row_bytes);
     return OCT_OK;
@@ -405,9 +414,10 @@ oct_status oct_hnsw_write_piece(const oct_hnsw *graph, bool bare, size_t *at,
     hnsw_header header = graph->header;
     size_t end = bare ? graph->layout.bias : graph->layout.end;
     if (*at == 0 && bare) {
-        header.flags &= ~(uint32_t)HNSW_FLAG_CODES;
+        header.flags &= ~(uint32_t)(HNSW_FLAG_CODES | HNSW_FLAG_PACKED);
         header.row_bytes = 0;
         header.scale = 0;
+        header.step = 0;
         header.crc = oct_hnsw_crc(&header, graph->block, end);
         TRY(sink->append(sink->self, &header, sizeof header, error));
         *at = sizeof header;
@@ -444,8 +454,10 @@ bool oct_hnsw_check_code(const oct_hnsw *graph, size_t row, const float *vector,
 {
     size_t bytes = graph->header.row_bytes;
     if (!oct_hnsw_has_codes(graph)) return true;
-    return oct_codes_encode(&graph->space, vector, memory) == graph->bias[row] &&
-           memcmp(memory, graph->codes + row * bytes, bytes) == 0;
+    int32_t bias = oct_codes_encode(&graph->space, vector, memory);
+    const oct_codes_packing packing = { graph->header.step, graph->block + graph->layout.middles };
+    if (oct_hnsw_is_packed(graph)) bias = oct_codes_pack(&graph->space, &packing, memory, memory);
+    return bias == graph->bias[row] && memcmp(memory, graph->codes + row * bytes, bytes) == 0;
 }
 
 oct_hnsw_params oct_hnsw_graph_params(const oct_hnsw *graph)

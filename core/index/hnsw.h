@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * hnsw.h - approximate search in one vector field of one segment: a layered proximity graph over
- * 7-bit codes of the vectors. Design and differences from the paper: head of hnsw.c.
+ * 7-bit codes of the vectors, packed into 4 bits when it is built. Design and differences from the
+ * paper: head of hnsw.c.
  *
  * Where the field has multivectors (flat.ends), near is who has a high max_sim: hnsw_multi.c.
  *

@@ -8,6 +8,7 @@
  *     search    a batch of points finds its neighbours                hnsw_insert.c
  *     apply     ... and is linked; back to search until none is left  hnsw_insert.c
  *     connect   unreachable points get a link                         hnsw_connect.c
+ *     pack      codes of 4 bits, where these do for walks             hnsw_pack.c
  *     sum       the checksum of the links
  *
  * Each of these is some phases, and a phase is a number of items, done in rounds. Where the work
@@ -85,6 +86,7 @@ oct_status oct_hnsw_builder_base(const oct_host *host, const oct_flat *flat,
     if (flat->present)
         builder->total = (uint32_t)oct_bits_count(flat->present, oct_bits_words(flat->count));
     builder->m = header->m;
+    builder->dim = header->dim;
     builder->graph = oct_new_zeroed(host->alloc, sizeof *builder->graph);
     if (!builder->graph) TRY(oct_fail_nomem(error, "a graph builder"));
     builder->graph->alloc = host->alloc;
@@ -155,6 +157,7 @@ void oct_hnsw_builder_destroy(oct_hnsw_builder *builder)
     drop(builder, builder->reached, words, sizeof(uint64_t));
     drop(builder, builder->pending, count, sizeof(uint32_t));
     drop(builder, builder->queue, count, sizeof(uint32_t));
+    drop(builder, builder->middles, builder->dim, 1);
     drop(builder, builder->batch_rows, (size_t)builder->batch_max + 1, sizeof(uint32_t));
     drop(builder, builder->own_nodes, own_links, sizeof(uint32_t));
     drop(builder, builder->own_scores, own_links, sizeof(int32_t));
@@ -362,6 +365,9 @@ static hnsw_loop loop_of(const oct_hnsw_builder *builder)
     case HNSW_GROUP:
     case HNSW_END:
         return oct_hnsw_batch_loop(builder);
+    case HNSW_MIDDLES:
+    case HNSW_PACK:
+        return oct_hnsw_pack_loop(builder);
     case HNSW_PART_COPY:
     case HNSW_PART_AUDIT:
         return oct_hnsw_restore_loop(builder);
@@ -398,7 +404,8 @@ static oct_status end_phase(oct_hnsw_builder *builder, oct_error *error)
         builder->phase = HNSW_ADOPT;
     } else if (ended >= HNSW_BEGIN && ended < HNSW_END) {
         oct_hnsw_batch_next(builder);
-    } else if (ended == HNSW_CONNECT || ended == HNSW_SUM) {
+    } else if (ended >= HNSW_CONNECT) {
+        if (ended == HNSW_PACK) oct_hnsw_pack_finish(builder);
         builder->phase++;
     } else { /* encode, adopt, or the end of a batch */
         if (ended == HNSW_ADOPT) oct_hnsw_adopt_finish(builder);
@@ -430,7 +437,7 @@ static oct_status run_phase(oct_hnsw_builder *builder, bool hurry, oct_error *er
     }
     if (loop.run) {
         TRY(run_loop(builder, loop, hurry, error));
-        items.count = loop_of(builder).count; /* an audit has no items left when it is done */
+        items.count = loop_of(builder).count; /* none are left of an audit or a failed packing */
     } else if (builder->phase == HNSW_ENCODE && !oct_hnsw_has_codes(builder->graph)) {
         TRY(touch_round(builder, items, false, error));
         builder->next = items.count;

@@ -38,6 +38,8 @@ typedef enum hnsw_phase {
     HNSW_APPLY,   /* each row takes its new links */
     HNSW_END,     /* the points of the batch are members */
     HNSW_CONNECT, /* points without a way in get one */
+    HNSW_MIDDLES, /* hnsw_pack.c: how codes of 4 bits would be made, */
+    HNSW_PACK,    /* and where they do for walks, they are */
     HNSW_SUM,     /* the checksum of the links */
     HNSW_DONE,
     HNSW_PART_COPY, /* hnsw_checkpoint.c: links and members are taken over, */
@@ -86,7 +88,7 @@ struct oct_hnsw_builder {
     const oct_alloc *alloc;
     oct_hnsw *graph; /* its block is ours to write until finished */
     uint8_t *block;
-    uint32_t count, m; /* the graph's, for sizes */
+    uint32_t count, m, dim; /* the graph's, for sizes */
     hnsw_phase phase;
     uint32_t next; /* item of the phase to go on with */
 
@@ -125,6 +127,9 @@ struct oct_hnsw_builder {
     uint64_t *reached; /* bit per point */
     uint32_t *queue;   /* [count] of reached points */
     uint32_t queue_head, queue_tail;
+
+    oct_codes_packing packing; /* step 0: codes are kept as they are */
+    uint8_t *middles;          /* [dim] of it */
 
     uint32_t worker_count;
     uint32_t keys_capacity;
@@ -196,6 +201,9 @@ void oct_hnsw_adopt_finish(oct_hnsw_builder *builder);
 uint32_t oct_hnsw_batch_size(const oct_hnsw_builder *builder, uint32_t inserted, uint32_t first);
 void oct_hnsw_batch_begin(oct_hnsw_builder *builder);
 hnsw_loop oct_hnsw_batch_loop(const oct_hnsw_builder *builder);
+/* hnsw_pack.c: its phases; then, the graph becomes one of packed codes, if it is to be. */
+hnsw_loop oct_hnsw_pack_loop(const oct_hnsw_builder *builder);
+void oct_hnsw_pack_finish(oct_hnsw_builder *builder);
 void oct_hnsw_batch_next(oct_hnsw_builder *builder);
 void oct_hnsw_batch_search(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t i);
 void oct_hnsw_batch_apply(oct_hnsw_builder *builder, hnsw_worker *worker, uint32_t group);

@@ -20,8 +20,8 @@ enum { COPY_BYTES = 64 << 10 };
 
 bool oct_hnsw_builder_at_rest(const oct_hnsw_builder *builder)
 {
-    return builder->phase == HNSW_SEARCH || builder->phase == HNSW_CONNECT ||
-           builder->phase == HNSW_SUM || builder->phase == HNSW_DONE;
+    return builder->phase == HNSW_SEARCH ||
+           (builder->phase >= HNSW_CONNECT && builder->phase <= HNSW_DONE);
 }
 
 oct_status oct_hnsw_builder_save(const oct_hnsw_builder *builder, const oct_hnsw_sink *sink,
@@ -32,6 +32,11 @@ oct_status oct_hnsw_builder_save(const oct_hnsw_builder *builder, const oct_hnsw
     ASSERT(oct_hnsw_builder_at_rest(builder));
     hnsw_header header = graph->header;
     header.flags |= HNSW_FLAG_PART;
+    if (oct_hnsw_is_packed(graph)) { /* which will be done again */
+        header.flags ^= HNSW_FLAG_PACKED;
+        header.row_bytes = graph->space.row_bytes;
+        header.step = 0;
+    }
     size_t members_bytes = oct_bits_words(header.count) * sizeof(uint64_t);
     header.crc = oct_hnsw_crc(&header, graph->block, graph->layout.bias);
     if (members_bytes > 0) header.crc = oct_crc32c(header.crc, builder->members, members_bytes);

@@ -12,6 +12,7 @@
  *     links         u32 [count][m0]        rows of level 0
  *     bias          i32 [count]            only with codes; of multivectors [rows]
  *     codes         u8  [count][row_bytes] likewise
+ *     middles       u8  [dim]              only with packed codes (oct_codes_packing)
  *
  * each part at a multiple of 64 bytes, gaps zero, all little-endian. A row of links ends at its
  * stride or at the first HNSW_NONE; everything behind that is HNSW_NONE too. Links of upper levels
@@ -31,11 +32,12 @@
 #define HNSW_MAGIC UINT32_C(0x534e4848) /* "HHNS" */
 
 enum {
-    HNSW_VERSION = 1,
+    HNSW_VERSION = 2,
     HNSW_ALIGN_BYTES = 64,
     HNSW_FLAG_CODES = 1,
-    HNSW_FLAG_PART = 2, /* a checkpoint: members follow the links instead of codes */
-    HNSW_FLAG_MULTI = 4 /* over multivectors */
+    HNSW_FLAG_PART = 2,  /* a checkpoint: members follow the links instead of codes */
+    HNSW_FLAG_MULTI = 4, /* over multivectors */
+    HNSW_FLAG_PACKED = 8 /* the codes have 4 bits, for walks only: graphs are built on 7 */
 };
 
 typedef struct hnsw_header {
@@ -53,13 +55,14 @@ typedef struct hnsw_header {
     float scale;   /* of the code space; 0 without codes */
     uint32_t mark; /* the caller's */
     uint32_t rows; /* of all multivectors, each with a code; else 0: a code a point */
-    uint32_t reserved[12];
+    uint32_t step; /* of packed codes, else 0 */
+    uint32_t reserved[11];
 } hnsw_header;
 STATIC_ASSERT(sizeof(hnsw_header) == 128, "the header is 128 bytes");
 
 /* Where the parts begin and end. */
 typedef struct hnsw_layout {
-    size_t upper_points, upper_starts, upper_links, links, bias, codes, end;
+    size_t upper_points, upper_starts, upper_links, links, bias, codes, middles, end;
 } hnsw_layout;
 
 /* A check of a whole graph under way: first the checksum of its bytes, then its structure. */
@@ -142,6 +145,11 @@ static inline uint32_t oct_hnsw_node_offset(const oct_hnsw *graph, uint32_t node
 static inline bool oct_hnsw_has_codes(const oct_hnsw *graph)
 {
     return (graph->header.flags & HNSW_FLAG_CODES) != 0;
+}
+
+static inline bool oct_hnsw_is_packed(const oct_hnsw *graph)
+{
+    return (graph->header.flags & HNSW_FLAG_PACKED) != 0;
 }
 
 /* ---- the walk --------------------------------------------------------------------------- */

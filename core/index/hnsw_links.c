@@ -176,7 +176,7 @@ static bool release(oct_hnsw_links_builder *builder)
 static oct_status step_block(oct_hnsw_links_builder *builder, uint64_t budget_ns, bool *over,
                              oct_error *error)
 {
-    block_rows *rows = &builder->rows[builder->at_block];
+    block_rows *rows = builder->rows ? &builder->rows[builder->at_block] : NULL;
     switch (builder->phase) {
     case COPY:
         return copy_rows(builder, rows, over, error);

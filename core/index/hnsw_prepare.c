@@ -248,6 +248,7 @@ static oct_status take_rest(oct_hnsw_builder *builder, oct_error *error)
     TRY(take(builder, &builder->groups, own_links + 1, sizeof(uint32_t), error));
     TRY(take(builder, &builder->reached, oct_bits_words(count), sizeof(uint64_t), error));
     TRY(take(builder, &builder->queue, count, sizeof(uint32_t), error));
+    TRY(take(builder, &builder->middles, builder->dim, 1, error));
 
     /* A pruned row has its links and at most one new one per point of the batch. */
     builder->keys_capacity = MAX(graph->header.ef_construct, graph->m0 + builder->batch_max);

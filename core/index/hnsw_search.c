@@ -391,9 +391,13 @@ static void encode_query(const search *s)
         oct_multi_prepare(&graph->flat, s->query->vector, rows, s->scratch->code);
         return;
     }
-    for (uint32_t q = 0; oct_hnsw_has_codes(graph) && q < rows; q++)
-        (void)oct_codes_encode_query(&graph->space, s->query->vector + (size_t)q * graph->flat.dim,
-                                     s->scratch->code + (size_t)q * graph->header.row_bytes);
+    size_t bytes = oct_hnsw_query_bytes(graph);
+    for (uint32_t q = 0; oct_hnsw_has_codes(graph) && q < rows; q++) {
+        uint8_t *code = s->scratch->code + q * bytes;
+        const float *row = s->query->vector + (size_t)q * graph->flat.dim;
+        (void)oct_codes_encode_query(&graph->space, row, code); /* walks need no bias of it */
+        memset(code + graph->space.row_bytes, 0, bytes - graph->space.row_bytes);
+    }
 }
 
 bool oct_hnsw_takes(const oct_hnsw *graph, uint32_t rows)

@@ -97,7 +97,7 @@ static uint64_t carve(oct_hnsw_scratch *scratch, uint8_t *memory)
 size_t oct_hnsw_query_bytes(const oct_hnsw *graph)
 {
     return graph->flat.quant ? oct_multi_prepared_bytes(graph->flat.quant)
-                             : graph->header.row_bytes;
+                             : (size_t)graph->header.row_bytes << oct_hnsw_is_packed(graph);
 }
 
 oct_status oct_hnsw_scratch_prepare(oct_hnsw_scratch *scratch, const oct_hnsw *graph, uint32_t ef,
@@ -153,19 +153,21 @@ static void score_codes(const oct_hnsw *graph, const uint8_t *code, const uint32
                         uint32_t count, int32_t *scores)
 {
     const oct_kernels *kernels = graph->flat.kernels;
+    bool packed = oct_hnsw_is_packed(graph);
     size_t bytes = graph->header.row_bytes;
     uint32_t i = 0;
     for (; i + 4 <= count; i += 4) {
         const int8_t *rows[4];
         for (uint32_t j = 0; j < 4; j++)
             rows[j] = (const int8_t *)graph->codes + offsets[i + j] * bytes;
-        kernels->dot_u7i8_x4(code, rows, bytes, scores + i);
+        (packed ? kernels->dot_u7u4_x4 : kernels->dot_u7i8_x4)(code, rows, bytes, scores + i);
         for (uint32_t j = 0; j < 4; j++)
             scores[i + j] = add_wrapping(scores[i + j], graph->bias[offsets[i + j]]);
     }
     for (; i < count; i++) {
         const int8_t *row = (const int8_t *)graph->codes + offsets[i] * bytes;
-        scores[i] = add_wrapping(kernels->dot_u7i8(code, row, bytes), graph->bias[offsets[i]]);
+        int32_t dot = (packed ? kernels->dot_u7u4 : kernels->dot_u7i8)(code, row, bytes);
+        scores[i] = add_wrapping(dot, graph->bias[offsets[i]]);
     }
 }
 

@@ -7,6 +7,8 @@
  * compared with the scalar kernels first: on the largest and smallest operands and on mixed ones,
  * over all lengths up to some blocks, which takes half a millisecond. The four rows of a call
  * differ, so that a kernel that swaps them is found out too. */
+#include <string.h>
+
 #include "base/check.h"
 #include "simd/kernels.h"
 
@@ -49,7 +51,7 @@ static void fill(operands *in, uint32_t round)
         for (size_t i = 0; i < ROW_BYTES; i++)
             in->rows[r][i] = mixed(in);
         for (size_t i = 0; round == 0 && i < ROW_BYTES; i++)
-            in->rows[r][i] = r % 2 ? INT8_MAX : INT8_MIN;
+            in->rows[r][i] = r == 3 ? -1 : r == 1 ? INT8_MAX : INT8_MIN; /* -1: of 4 bits */
     }
     for (size_t i = 0; i < ARRAY_COUNT(in->packing.table); i++)
         in->packing.table[i] = round == 0 ? INT8_MIN : mixed(in);
@@ -65,6 +67,19 @@ static bool dots_agree(const operands *in, const oct_host_kernels *offer, const 
         for (size_t r = 0; r < 4; r++) {
             if (got[r] != want[r] || offer->dot_u7i8(in->a, rows[r], n) != want[r]) return false;
         }
+    }
+    return true;
+}
+
+static bool nibbles_agree(const operands *in, const oct_host_kernels *offer,
+                          const oct_kernels *plain)
+{
+    const int8_t *const rows[4] = { in->rows[0], in->rows[1], in->rows[2], in->rows[3] };
+    for (size_t n = 0; n <= ROW_BYTES; n += OCT_PACKED_LINE) {
+        int32_t got[4], want[4];
+        offer->dot_u7u4_x4(in->a, rows, n, got);
+        plain->dot_u7u4_x4(in->a, rows, n, want);
+        if (memcmp(got, want, sizeof got) != 0) return false;
     }
     return true;
 }
@@ -87,15 +102,19 @@ bool oct_kernels_adopt(const oct_kernels *own, const oct_host_kernels *offer, oc
 {
     const oct_kernels *plain = oct_kernels_select("scalar");
     *out = *own;
-    if (!offer->dot_u7i8 || !offer->dot_u7i8_x4 || !offer->dot_packed) return false;
+    if (!offer->dot_u7i8 || !offer->dot_u7i8_x4 || !offer->dot_packed || !offer->dot_u7u4_x4)
+        return false;
     for (uint32_t round = 0; round < ROUNDS; round++) {
         operands in;
         fill(&in, round);
-        if (!dots_agree(&in, offer, plain) || !packed_agree(&in, offer, plain)) return false;
+        if (!dots_agree(&in, offer, plain) || !nibbles_agree(&in, offer, plain) ||
+            !packed_agree(&in, offer, plain))
+            return false;
     }
     out->name = offer->name;
     out->dot_u7i8 = offer->dot_u7i8;
     out->dot_u7i8_x4 = offer->dot_u7i8_x4;
     out->dot_packed = offer->dot_packed;
+    out->dot_u7u4_x4 = offer->dot_u7u4_x4;
     return true;
 }

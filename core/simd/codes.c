@@ -197,6 +197,70 @@ int32_t oct_codes_encode(const oct_codes *codes, const float *vector, uint8_t *r
     return codes->metric == OCT_METRIC_EUCLID ? bias - squares / 2 : bias;
 }
 
+size_t oct_codes_packed_bytes(uint32_t dim)
+{
+    return oct_codes_row_bytes((dim + 1) / 2);
+}
+
+/* ---- rows of 4 bits --------------------------------------------------------------------- */
+
+/* The value of a difference from the middle. */
+static int32_t pack(int32_t difference, int32_t step)
+{
+    int32_t from = MAX(difference + 8 * step, 0);
+    int32_t value = (from * (65536 / step + 1)) >> 16; /* from / step, as both are small */
+    return MIN(value, 15);
+}
+
+/* Twice what is lost of it. */
+static int32_t lost_twice(int32_t difference, int32_t value, int32_t step)
+{
+    return 2 * difference - (2 * value - 15) * step;
+}
+
+uint32_t oct_codes_fit_packing(const uint32_t differences[256])
+{
+    uint64_t variance = 0; /* four times, as errors are */
+    uint64_t least = UINT64_MAX;
+    uint32_t best = 0;
+    for (int32_t d = -128; d < 128; d++)
+        variance += (uint64_t)differences[d + 128] * (uint32_t)(4 * d * d);
+    for (int32_t step = 1; step <= OCT_CODES_STEP_MAX; step++) {
+        uint64_t error = 0;
+        for (int32_t d = -128; d < 128; d++) {
+            int32_t lost = lost_twice(d, pack(d, step), step);
+            error += (uint64_t)differences[d + 128] * (uint32_t)(lost * lost);
+        }
+        if (error >= least) continue;
+        least = error;
+        best = (uint32_t)step;
+    }
+    return least <= variance / OCT_CODES_ERROR_SHARE ? best : 0;
+}
+
+int32_t oct_codes_pack(const oct_codes *codes, const oct_codes_packing *packing, const uint8_t *row,
+                       uint8_t *packed)
+{
+    size_t bytes = oct_codes_packed_bytes(codes->dim);
+    int32_t step = (int32_t)packing->step;
+    int32_t squares = codes->metric == OCT_METRIC_EUCLID ? 2 : 0;
+    int32_t sum = 0;
+    int64_t more = 0;                    /* four times */
+    for (size_t i = 0; i < bytes; i++) { /* what is written was read before */
+        int32_t values[2] = { 0 };
+        for (size_t half = 0; half < 2 && i + half * bytes < codes->dim; half++) {
+            int32_t r = row[i + half * bytes] - CENTRE;
+            int32_t middle = packing->middles[i + half * bytes] - CENTRE;
+            int32_t value = pack(r - middle, step);
+            values[half] = value;
+            sum += value;
+            more += (middle + r) * lost_twice(r - middle, value, step) - squares * r * r;
+        }
+        packed[i] = (uint8_t)(values[0] | values[1] << 4);
+    }
+    return (int32_t)(more / (4 * step)) - CENTRE * sum;
+}
+
 float oct_codes_similarity(const oct_codes *codes, int32_t symmetric_score)
 {
     double width2 = (double)codes->scale * (double)codes->scale;

@@ -35,7 +35,9 @@
 enum {
     OCT_CODES_ALIGN = 64,
     OCT_CODES_STEPS = 63,
-    OCT_CODES_ZERO = 4096 /* a dimension's part in the walk score of two zeros */
+    OCT_CODES_ZERO = 4096, /* a dimension's part in the walk score of two zeros */
+    OCT_CODES_STEP_MAX = 16,
+    OCT_CODES_ERROR_SHARE = 24
 };
 
 typedef struct oct_codes {
@@ -97,6 +99,33 @@ static inline int32_t oct_codes_encode_query(const oct_codes *codes, const float
 {
     return oct_codes_encode(codes, vector, query);
 }
+
+/* Bytes of one row in 4 bits a dimension: a multiple of OCT_CODES_ALIGN. Its query is a 7-bit row
+ * with zeros behind it, up to twice as many bytes. */
+size_t oct_codes_packed_bytes(uint32_t dim);
+
+/* Rows of 4 bits, for walks only. The value v = (r - middle) / step + 8, rounded down and kept in
+ * 0..15, stands for the step s = (v - 8 + 1/2) * step + middle, all in steps of the 7-bit code. Of
+ * a product sum q*r the row has sum q*s; sum q*(r - s) is lost, but where the query is near the
+ * row, the better part of it is known: what it would be for a query halfway between the row and the
+ * middles, and that is added. Middles of dimensions add the same to every product with a query, so
+ *     dot_u7u4(query, packed) + bias
+ *     bias = -64 * sum v + sum (r + middle) / 2 * (r - s) / step (Euclid: - sum r*r / 2 / step)
+ * is about the walk score over `step`, up to a constant of the query, and a search needs neither
+ * middles nor step. For 65536 dimensions no sum overflows. */
+typedef struct oct_codes_packing {
+    uint32_t step;          /* 1..OCT_CODES_STEP_MAX */
+    const uint8_t *middles; /* [dim] as bytes of a row */
+} oct_codes_packing;
+
+/* The step with the least squared error, or 0 when that is more than one part in
+ * OCT_CODES_ERROR_SHARE of the variance. `differences` counts, over some rows and all dimensions,
+ * byte - middle + 128. */
+uint32_t oct_codes_fit_packing(const uint32_t differences[256]);
+
+/* The packed form of a row, which may lie where `row` begins or before, and its bias. */
+int32_t oct_codes_pack(const oct_codes *codes, const oct_codes_packing *packing, const uint8_t *row,
+                       uint8_t *packed);
 
 /* The walk score of one row. */
 static inline int32_t oct_codes_score(const oct_codes *codes, const oct_kernels *kernels,

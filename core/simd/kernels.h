@@ -22,8 +22,9 @@
 #include "octant/host.h"
 
 enum {
-    OCT_KERNELS_MAX = 4,  /* most tables any one target can run */
-    OCT_PACKED_ALIGN = 16 /* bytes of quantized rows come in multiples of it */
+    OCT_KERNELS_MAX = 4,   /* most tables any one target can run */
+    OCT_PACKED_ALIGN = 16, /* bytes of quantized rows come in multiples of it */
+    OCT_PACKED_LINE = 64   /* those of rows of 4 bits, in multiples of this */
 };
 
 /* What the bits of a packed row mean. */
@@ -67,6 +68,12 @@ typedef struct oct_kernels {
      * n * 8 / bits long. */
     int32_t (*dot_packed)(const uint8_t *a, const uint8_t *row, size_t n,
                           const oct_packing *packing);
+
+    /* Exact sum of a[i] * b[i] where b is packed without a table: byte k of its n holds the values
+     * k (its lower half) and n + k, both in 0..15. a[] lies in 0..127 and is 2n long; n is a
+     * multiple of OCT_PACKED_LINE. And the same of one vector with four. */
+    int32_t (*dot_u7u4)(const uint8_t *a, const int8_t *b, size_t n);
+    void (*dot_u7u4_x4)(const uint8_t *a, const int8_t *const b[4], size_t n, int32_t out[4]);
 } oct_kernels;
 
 /* The best table this CPU can run, or the one called `force` (NULL and "" mean best).

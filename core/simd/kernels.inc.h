@@ -256,4 +256,6 @@ const oct_kernels VEC_PASTE(oct_kernels, VEC_ISA) = {
     .l1_u8 = l1_u8,
     .hamming = hamming,
     .dot_packed = dot_packed,
+    .dot_u7u4 = dot_u7u4,
+    .dot_u7u4_x4 = dot_u7u4_x4,
 };

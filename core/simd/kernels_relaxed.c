@@ -22,6 +22,8 @@ void oct_relaxed_dot_u7i8_x4(const uint8_t *a, const int8_t *const b[4], size_t 
 EXPORT(dot_packed)
 int32_t oct_relaxed_dot_packed(const uint8_t *a, const uint8_t *row, size_t n,
                                const oct_packing *packing);
+EXPORT(dot_u7u4_x4)
+void oct_relaxed_dot_u7u4_x4(const uint8_t *a, const int8_t *const b[4], size_t n, int32_t out[4]);
 
 int32_t oct_relaxed_dot_u7i8(const uint8_t *a, const int8_t *b, size_t n)
 {
@@ -37,4 +39,9 @@ int32_t oct_relaxed_dot_packed(const uint8_t *a, const uint8_t *row, size_t n,
                                const oct_packing *packing)
 {
     return dot_packed(a, row, n, packing);
+}
+
+void oct_relaxed_dot_u7u4_x4(const uint8_t *a, const int8_t *const b[4], size_t n, int32_t out[4])
+{
+    dot_u7u4_x4(a, b, n, out);
 }

@@ -124,6 +124,26 @@ static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t ta
     __m256i pairs = _mm256_maddubs_epi16(a, _mm256_shuffle_epi8(first, index));
     return vi_add(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
+typedef __m256i vq;
+typedef __m256i vn;
+static inline vq vq_load(const uint8_t *p)
+{
+    return vb_load(p);
+}
+static inline vn vn_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+static inline vn vn_dot(vn sum, vq low, vq high, vb row)
+{
+    __m256i x = _mm256_maddubs_epi16(low, vb_field(row, 0, 15));
+    return _mm256_add_epi16(sum,
+                            _mm256_add_epi16(x, _mm256_maddubs_epi16(high, vb_field(row, 4, 15))));
+}
+static inline vi vi_widen(vi sum, vn v)
+{
+    return vi_add(sum, _mm256_madd_epi16(v, _mm256_set1_epi16(1)));
+}
 static inline vi vi_l1(vi sum, vb a, vb b)
 {
     return vi_add(sum, _mm256_sad_epu8(a, b));

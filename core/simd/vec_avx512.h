@@ -116,6 +116,25 @@ static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t ta
     (void)table; /* it is in `first` */
     return _mm512_dpbusd_epi32(sum, a, _mm512_shuffle_epi8(first, index));
 }
+typedef __m512i vq;
+typedef __m512i vn;
+static inline vq vq_load(const uint8_t *p)
+{
+    return vb_load(p);
+}
+static inline vn vn_zero(void)
+{
+    return vi_zero();
+}
+static inline vn vn_dot(vn sum, vq low, vq high, vb row)
+{
+    sum = _mm512_dpbusd_epi32(sum, low, vb_field(row, 0, 15));
+    return _mm512_dpbusd_epi32(sum, high, vb_field(row, 4, 15));
+}
+static inline vi vi_widen(vi sum, vn v)
+{
+    return vi_add(sum, v);
+}
 static inline vi vi_l1(vi sum, vb a, vb b)
 {
     return vi_add(sum, _mm512_sad_epu8(a, b));

@@ -111,6 +111,26 @@ static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t ta
     int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(y));
     return vpadalq_s16(sum, vmlal_s8(low, vget_high_s8(x), vget_high_s8(y)));
 }
+typedef uint8x16_t vq;
+typedef uint16x8_t vn;
+static inline vq vq_load(const uint8_t *p)
+{
+    return vb_load(p);
+}
+static inline vn vn_zero(void)
+{
+    return vdupq_n_u16(0);
+}
+static inline vn vn_dot(vn sum, vq low, vq high, vb row)
+{
+    vb x = vandq_u8(row, vdupq_n_u8(15)), y = vshrq_n_u8(row, 4);
+    sum = vmlal_high_u8(vmlal_u8(sum, vget_low_u8(low), vget_low_u8(x)), low, x);
+    return vmlal_high_u8(vmlal_u8(sum, vget_low_u8(high), vget_low_u8(y)), high, y);
+}
+static inline vi vi_widen(vi sum, vn v)
+{
+    return vreinterpretq_s32_u32(vpadalq_u16(vreinterpretq_u32_s32(sum), v));
+}
 static inline vi vi_add_bytes(vi sum, uint8x16_t v)
 {
     return vi_add(sum, vreinterpretq_s32_u32(vpaddlq_u16(vpaddlq_u8(v))));

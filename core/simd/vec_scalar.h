@@ -99,6 +99,24 @@ static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t ta
     (void)first; /* the other sets keep the table in a register */
     return sum + a * table[index];
 }
+typedef uint8_t vq;
+typedef int32_t vn;
+static inline vq vq_load(const uint8_t *p)
+{
+    return *p;
+}
+static inline vn vn_zero(void)
+{
+    return 0;
+}
+static inline vn vn_dot(vn sum, vq low, vq high, vb row)
+{
+    return sum + low * (row & 15) + high * (row >> 4);
+}
+static inline vi vi_widen(vi sum, vn v)
+{
+    return sum + v;
+}
 static inline vi vi_l1(vi sum, vb a, vb b)
 {
     return sum + (a < b ? b - a : a - b);

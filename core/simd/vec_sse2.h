@@ -116,6 +116,34 @@ static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t ta
         values[i] = table[places[i]];
     return vi_dot(sum, bytes, values);
 }
+/* Every second byte in a lane of 16 bits, so that nothing has to be widened. */
+typedef struct vq {
+    __m128i even, odd;
+} vq;
+typedef __m128i vn;
+static inline vq vq_load(const uint8_t *p)
+{
+    vb v = vb_load(p);
+    return (vq){ _mm_and_si128(v, _mm_set1_epi16(255)), _mm_srli_epi16(v, 8) };
+}
+static inline vn vn_zero(void)
+{
+    return _mm_setzero_si128();
+}
+static inline vn vn_dot(vn sum, vq low, vq high, vb row)
+{
+    const __m128i mask = _mm_set1_epi16(15);
+    __m128i x = _mm_mullo_epi16(low.even, _mm_and_si128(row, mask));
+    __m128i y = _mm_mullo_epi16(high.even, _mm_and_si128(_mm_srli_epi16(row, 4), mask));
+    sum = _mm_add_epi16(sum, _mm_add_epi16(x, y));
+    x = _mm_mullo_epi16(low.odd, _mm_and_si128(_mm_srli_epi16(row, 8), mask));
+    y = _mm_mullo_epi16(high.odd, _mm_srli_epi16(row, 12));
+    return _mm_add_epi16(sum, _mm_add_epi16(x, y));
+}
+static inline vi vi_widen(vi sum, vn v)
+{
+    return vi_add(sum, _mm_madd_epi16(v, _mm_set1_epi16(1)));
+}
 static inline vi vi_l1(vi sum, vb a, vb b)
 {
     return vi_add(sum, _mm_sad_epu8(a, b));

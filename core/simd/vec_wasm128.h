@@ -138,6 +138,49 @@ static inline vi vi_lookup_dot(vi sum, vb a, vb index, vb first, const int8_t ta
                                             wasm_i16x8_extend_high_i8x16(v)));
 }
 #endif
+/* Packed rows of 4 bits: low[i] and high[i] lie in 0..127. */
+typedef v128_t vn;
+static inline vn vn_zero(void)
+{
+    return vi_zero();
+}
+#ifdef __wasm_relaxed_simd__
+typedef v128_t vq;
+static inline vq vq_load(const uint8_t *p)
+{
+    return vb_load(p);
+}
+static inline vn vn_dot(vn sum, vq low, vq high, vb row)
+{
+    v128_t x = wasm_i16x8_relaxed_dot_i8x16_i7x16(vb_field(row, 0, 15), low);
+    v128_t y = wasm_i16x8_relaxed_dot_i8x16_i7x16(vb_field(row, 4, 15), high);
+    return wasm_i16x8_add(sum, wasm_i16x8_add(x, y));
+}
+#else
+/* Every second byte in a lane of 16 bits, so that nothing has to be widened. */
+typedef struct vq {
+    v128_t even, odd;
+} vq;
+static inline vq vq_load(const uint8_t *p)
+{
+    vb v = vb_load(p);
+    return (vq){ wasm_v128_and(v, wasm_i16x8_splat(255)), wasm_u16x8_shr(v, 8) };
+}
+static inline vn vn_dot(vn sum, vq low, vq high, vb row)
+{
+    const v128_t mask = wasm_i16x8_splat(15);
+    v128_t x = wasm_i16x8_mul(low.even, wasm_v128_and(row, mask));
+    v128_t y = wasm_i16x8_mul(high.even, wasm_v128_and(wasm_u16x8_shr(row, 4), mask));
+    sum = wasm_i16x8_add(sum, wasm_i16x8_add(x, y));
+    x = wasm_i16x8_mul(low.odd, wasm_v128_and(wasm_u16x8_shr(row, 8), mask));
+    y = wasm_i16x8_mul(high.odd, wasm_u16x8_shr(row, 12));
+    return wasm_i16x8_add(sum, wasm_i16x8_add(x, y));
+}
+#endif
+static inline vi vi_widen(vi sum, vn v)
+{
+    return vi_add(sum, wasm_i32x4_extadd_pairwise_i16x8(v));
+}
 static inline vi vi_add_bytes(vi sum, v128_t v)
 {
     return vi_add(sum, wasm_u32x4_extadd_pairwise_u16x8(wasm_u16x8_extadd_pairwise_u8x16(v)));

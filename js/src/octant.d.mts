@@ -14,7 +14,7 @@ export interface OctantModule {
   _oct_w_alloc(bytes: number): number;
   _oct_w_free(block: number): void;
   _oct_w_create(): number;
-  _oct_w_offer(w: number, dotU7i8: number, dotU7i8X4: number, dotPacked: number): void;
+  _oct_w_offer(w: number, firstPlace: number): void;
   _oct_w_kernels(w: number): number;
   _oct_w_open(w: number, caps: number, flags: number, memoryBytesMax: number,
     appendablePointsMax: number, sliceMs: number): number;

@@ -6,7 +6,8 @@
 import hex from './octant-relaxed.mjs';
 import type { OctantModule } from './octant.mjs';
 
-const KERNELS = ['dot_u7i8', 'dot_u7i8_x4', 'dot_packed'] as const; // as oct_w_offer wants them
+const KERNELS = [ // in the order of oct_w_offer
+  'dot_u7i8', 'dot_u7i8_x4', 'dot_packed', 'dot_u7u4_x4'] as const;
 
 /** true: where the engine has it. Hosts that can't compile get the compiled octant-relaxed.wasm. */
 export type RelaxedSimd = boolean | WebAssembly.Module;
@@ -30,5 +31,5 @@ export async function offerRelaxed(wasm: OctantModule, database: number,
   const { exports } = await WebAssembly.instantiate(module, { env: { memory: wasm.wasmMemory } });
   const first = wasm.wasmTable.grow(KERNELS.length);
   KERNELS.forEach((name, i) => wasm.wasmTable.set(first + i, exports[name]));
-  wasm._oct_w_offer(database, first, first + 1, first + 2);
+  wasm._oct_w_offer(database, first);
 }

@@ -24,16 +24,18 @@ static fuzz_files places[2]; /* in memory, cold */
 
 static void upsert(oct_db *db, uint32_t i)
 {
-    char body[1024];
+    char wide[256], body[2048]; /* a vector wide enough that its graph's codes are packed */
+    for (uint32_t d = 0; d < 66; d++)
+        snprintf(wide + 2 * d, 3, "%u,", (i * (d + 3) + d * d) % 10);
     snprintf(body, sizeof body,
-             "{\"points\":[{\"id\":%u,\"vector\":{"
+             "{\"points\":[{\"id\":%u,\"vector\":{\"p\":[%.131s],"
              "\"a\":[%u,%u,3,1,%u,0,0,1,%u,2,0,0,1,0,0,%u],\"c\":[%u,1,%u],\"d\":[%u,2,1]%s,"
              "\"e\":[%u,1,2,3,4,5,6,%u],\"t\":[%u,1,2,3,%u],"
              "\"n\":[[%u,2]%s],\"o\":[[1,%u]%s],\"m\":[[%u,1]%s],\"s\":{\"indices\":[%u,%u],"
              "\"values\":[1,-"
              "2.5]}},\"payload\":"
              "{\"n\":%u,\"k\":\"w%u\",\"f\":%u.5,\"b\":%s}}]}",
-             i, i % 17, i % 5, i % 13, i % 7, i % 2, i % 13, i % 23, i % 7,
+             i, wide, i % 17, i % 5, i % 13, i % 7, i % 2, i % 13, i % 23, i % 7,
              i % 3 ? ",\"b\":[1,2]" : "", i % 19, i % 3, i % 13, i % 5, i % 8,
              i % 3 ? ",[1,1]" : "", i % 9, i % 4 ? "" : ",[4,5],[6,7]", i % 4,
              i % 2 ? ",[2,3]" : "", i % 6, 10 + i % 13, i % 9, i % 7, i % 11,
@@ -54,6 +56,7 @@ static void create(oct_db *db, bool cold)
     static char body[8192];
     static const char text[] =
         "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Cosine\"^},"
+        "\"p\":{\"size\":66,\"distance\":\"Euclid\"^},"
         "\"b\":{\"size\":2,\"distance\":\"Manhattan\",\"datatype\":\"float16\"^,"
         "\"quantization_config\":"
         "{\"binary\":{\"encoding\":\"two_bits\",\"query_encoding\":\"scalar4bits\"~}}},"
@@ -121,6 +124,7 @@ static void ask_all(oct_db *db, bool whole)
     static const char *const queries[] = {
         "{\"query\":11,\"using\":\"a\",\"limit\":20,\"with_payload\":true,"
         "\"with_vector\":true}",
+        "{\"query\":11,\"using\":\"p\",\"limit\":9}",
         "{\"query\":[1,2],\"using\":\"b\",\"limit\":9}",
         "{\"query\":[1,2,3],\"using\":\"c\",\"limit\":9}",
         "{\"query\":[1,2,3,4,5,6,7,8],\"using\":\"e\",\"limit\":9}",

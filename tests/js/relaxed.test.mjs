@@ -22,9 +22,11 @@ function wrongKernels(result) {
     ...section(1, 3, [0x60, 3, i32, i32, i32, 1, i32], [0x60, 4, i32, i32, i32, i32, 0],
       [0x60, 4, i32, i32, i32, i32, 1, i32]),
     ...section(2, 1, text('env'), text('memory'), 2, 0, 0),
-    ...section(3, 3, 0, 1, 2),
-    ...section(7, 3, text('dot_u7i8'), 0, 0, text('dot_u7i8_x4'), 0, 1, text('dot_packed'), 0, 2),
-    ...section(10, 3, [4, 0, 0x41, result, end], [2, 0, end], [4, 0, 0x41, result, end])]));
+    ...section(3, 4, 0, 1, 2, 1),
+    ...section(7, 4, text('dot_u7i8'), 0, 0, text('dot_u7i8_x4'), 0, 1, text('dot_packed'), 0, 2,
+      text('dot_u7u4_x4'), 0, 3),
+    ...section(10, 4, [4, 0, 0x41, result, end], [2, 0, end], [4, 0, 0x41, result, end],
+      [2, 0, end])]));
 }
 
 test('answers are the same with and without, and the name tells which', async () => {

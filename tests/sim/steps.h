@@ -33,7 +33,8 @@ static inline void steps_name_build(const char *task, const oct_build *build, ch
                                           "old-uppers", "members", "pending", "plan",   "fit",
                                           "encode",     "adopt",   "begin",   "search", "collect",
                                           "count",      "scatter", "group",   "apply",  "end",
-                                          "connect",    "sum",     "done",    "copy",   "audit" };
+                                          "connect",    "middles", "pack",    "sum",    "done",
+                                          "copy",       "audit" };
     const char *part = "";
     if (!build) {
         snprintf(name, STEPS_NAME_BYTES, "-");

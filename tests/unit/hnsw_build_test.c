@@ -17,12 +17,12 @@ static uint32_t crc_of(const oct_hnsw *graph)
 
 /* ---- the same bytes --------------------------------------------------------------------- */
 
-static void check_pinned(oct_metric metric, bool codes, uint32_t pinned)
+static void check_pinned(oct_metric metric, uint32_t dim, bool codes, uint32_t pinned)
 {
     const oct_kernels *tables[OCT_KERNELS_MAX];
     size_t table_count = oct_kernels_list(tables, OCT_KERNELS_MAX);
     test_random_state = 99; /* whatever the seed of this run: the checksum is of these vectors */
-    world w = world_create(metric, 1200, 37, 9);
+    world w = world_create(metric, 1200, dim, 9);
     for (size_t i = 0; i < table_count; i++) {
         oct_host host = fixture_host(&test_alloc);
         oct_hnsw_params params = fixture_params;
@@ -39,11 +39,13 @@ static void check_pinned(oct_metric metric, bool codes, uint32_t pinned)
 
 TEST(bytes_are_the_same_everywhere)
 {
-    check_pinned(OCT_METRIC_COSINE, true, 0x26e895c8);
-    check_pinned(OCT_METRIC_EUCLID, true, 0xc405f039);
-    check_pinned(OCT_METRIC_DOT, true, 0xb69c031b);
-    check_pinned(OCT_METRIC_MANHATTAN, true, 0xcbf49e7f);
-    check_pinned(OCT_METRIC_EUCLID, false, 0x2d5eefb2);
+    check_pinned(OCT_METRIC_COSINE, 37, true, 0xd7ece59c);
+    check_pinned(OCT_METRIC_EUCLID, 37, true, 0x3501806d);
+    check_pinned(OCT_METRIC_DOT, 37, true, 0x4798734f);
+    check_pinned(OCT_METRIC_MANHATTAN, 37, true, 0xefd7d429);
+    check_pinned(OCT_METRIC_EUCLID, 37, false, 0x97da5e4);
+    check_pinned(OCT_METRIC_COSINE, 130, true, 0xf4fdb58c); /* packed, as the next */
+    check_pinned(OCT_METRIC_EUCLID, 70, true, 0xe4f4dfb0);
 }
 
 /* Tasks in falling order, as if the last thread were always the first. */
@@ -56,7 +58,7 @@ static void backwards(void *self, uint32_t tasks, void (*run)(void *arg, uint32_
 
 TEST(cuts_and_widths_do_not_matter)
 {
-    world w = world_create(OCT_METRIC_COSINE, 1500, 24, 0);
+    world w = world_create(OCT_METRIC_COSINE, 1500, 72, 0);
     oct_hnsw *whole = build_plain(&w.flat, NULL);
     for (uint32_t width = 1; width <= 4; width += 3) {
         oct_host host = fixture_host(&test_alloc);
@@ -220,9 +222,10 @@ static oct_hnsw *build_with_restarts(const world *w, const oct_hnsw_params *para
 
 TEST(a_restored_build_ends_in_the_same_graph)
 {
-    static const oct_metric metrics[] = { OCT_METRIC_COSINE, OCT_METRIC_MANHATTAN };
+    static const oct_metric metrics[] = { OCT_METRIC_COSINE, OCT_METRIC_MANHATTAN,
+                                          OCT_METRIC_EUCLID };
     for (size_t i = 0; i < ARRAY_COUNT(metrics); i++) {
-        world w = world_create(metrics[i], 900, 20, 5);
+        world w = world_create(metrics[i], 900, i < 2 ? 20 : 70, 5); /* the last: packed */
         oct_hnsw *straight = build_plain(&w.flat, NULL);
         oct_hnsw *halting = build_with_restarts(&w, &fixture_params, 2);
         CHECK(halting != NULL && same_bytes(straight, halting));
@@ -235,7 +238,7 @@ TEST(a_restored_build_ends_in_the_same_graph)
 
 TEST(a_checkpoint_of_another_build_is_refused)
 {
-    world w = world_create(OCT_METRIC_COSINE, 200, 20, 0);
+    world w = world_create(OCT_METRIC_COSINE, 200, 70, 0);
     oct_host host = fixture_host(heap_start());
     oct_hnsw_builder *builder;
     CHECK(oct_hnsw_builder_create(&host, &w.flat, &fixture_params, NULL, &builder, NULL) == OCT_OK);
@@ -268,7 +271,7 @@ TEST(a_checkpoint_of_another_build_is_refused)
 
 TEST(every_allocation_may_fail)
 {
-    world w = world_create(OCT_METRIC_EUCLID, 150, 10, 4);
+    world w = world_create(OCT_METRIC_EUCLID, 150, 70, 4);
     for (uint64_t k = 1; heap_fail_at(k); k++) {
         oct_host host = fixture_host(&heap_counting.alloc);
         oct_hnsw *graph;

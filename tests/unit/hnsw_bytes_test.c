@@ -6,7 +6,9 @@
 #include "index/hnsw_graph.h"
 #include "unit/hnsw_fixture.h"
 
-enum { COUNT = 260, DIM = 9 };
+enum { COUNT = 260 };
+
+static const uint32_t dims[] = { 9, 70 }; /* codes of 7 bits and packed ones */
 
 /* A buffer of exactly these bytes, so that the sanitizer sees the first byte behind them. */
 static uint8_t *exact_copy(const bytes_sink *bytes, size_t length)
@@ -39,8 +41,8 @@ static bool search_stays_inside(const world *w, const oct_hnsw *graph)
 
 TEST(opened_graph_equals_the_written_one)
 {
-    for (uint32_t metric = 0; metric < OCT_METRIC_COUNT; metric++) {
-        world w = world_create((oct_metric)metric, COUNT, DIM, 6);
+    for (uint32_t i = 0; i < 2 * OCT_METRIC_COUNT; i++) {
+        world w = world_create((oct_metric)(i / 2), COUNT, dims[i % 2], 6);
         oct_hnsw *graph = build_plain(&w.flat, NULL);
         bytes_sink bytes = graph_bytes(graph);
         CHECK_EQ_U64(bytes.bytes, oct_hnsw_bytes(graph));
@@ -61,7 +63,7 @@ TEST(opened_graph_equals_the_written_one)
 
 TEST(every_flipped_bit_before_the_codes_is_noticed)
 {
-    world w = world_create(OCT_METRIC_COSINE, COUNT, DIM, 6);
+    world w = world_create(OCT_METRIC_COSINE, COUNT, dims[1], 6);
     oct_hnsw *graph = build_plain(&w.flat, NULL);
     bytes_sink bytes = graph_bytes(graph);
     uint8_t *at = exact_copy(&bytes, bytes.bytes);
@@ -82,7 +84,7 @@ TEST(every_flipped_bit_before_the_codes_is_noticed)
 
 TEST(every_cut_is_noticed)
 {
-    world w = world_create(OCT_METRIC_EUCLID, COUNT, DIM, 0);
+    world w = world_create(OCT_METRIC_EUCLID, COUNT, dims[1], 0);
     oct_hnsw *graph = build_plain(&w.flat, NULL);
     bytes_sink bytes = graph_bytes(graph);
     for (size_t length = 0; length < bytes.bytes; length += length < 200 ? 1 : 777) {
@@ -94,6 +96,54 @@ TEST(every_cut_is_noticed)
     oct_hnsw_destroy(graph);
     free(bytes.at);
     world_destroy(&w);
+}
+
+/* Which form a finished graph has, and that its checks know whose code is whose. */
+TEST(codes_are_packed_where_it_pays)
+{
+    static const struct {
+        oct_metric metric;
+        uint32_t count, dim;
+        bool packed;
+    } shapes[] = {
+        { OCT_METRIC_COSINE, COUNT, 65, true },     { OCT_METRIC_COSINE, COUNT, 64, false },
+        { OCT_METRIC_COSINE, COUNT, 300, true },    { OCT_METRIC_EUCLID, COUNT, 65, true },
+        { OCT_METRIC_MANHATTAN, COUNT, 65, false }, { OCT_METRIC_COSINE, 63, 128, false },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(shapes); i++) {
+        uint8_t memory[512];
+        world w = world_create(shapes[i].metric, shapes[i].count, shapes[i].dim, 0);
+        oct_hnsw *graph = build_plain(&w.flat, NULL);
+        bool codes = shapes[i].metric != OCT_METRIC_MANHATTAN;
+        CHECK(oct_hnsw_is_packed(graph) == shapes[i].packed);
+        CHECK(oct_hnsw_check_code(graph, 7, oct_flat_row(&w.flat, 7), memory));
+        CHECK(oct_hnsw_check_code(graph, 7, oct_flat_row(&w.flat, 8), memory) == !codes);
+        oct_hnsw_destroy(graph);
+        world_destroy(&w);
+    }
+}
+
+/* Where 4 bits would lose too much: products with rows of different lengths, and dimensions far
+ * wider than the others. */
+TEST(codes_are_not_packed_where_it_costs)
+{
+    for (uint32_t kind = 0; kind < 4; kind++) {
+        oct_metric metric = kind < 2 ? OCT_METRIC_DOT : OCT_METRIC_COSINE;
+        world w = world_create(metric, COUNT, 128, 6);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            float *row = w.rows + (size_t)i * 128;
+            if (kind == 1) row[0] *= 1.5f; /* not that they'd differ by it */
+            oct_metric_preprocess(w.flat.kernels, OCT_METRIC_COSINE, row, 128);
+            for (uint32_t d = 0; d < 128; d++) {
+                if (kind == 0) row[d] *= 1 + (float)(i % 10) * 0.1f;
+                if (kind == 3 && d % 16 == 0) row[d] *= 20;
+            }
+        }
+        oct_hnsw *graph = build_plain(&w.flat, NULL);
+        CHECK(oct_hnsw_is_packed(graph) == (kind == 1 || kind == 2));
+        oct_hnsw_destroy(graph);
+        world_destroy(&w);
+    }
 }
 
 /* Change bytes between `from` and `to`, put the checksum right, open and search. */
@@ -133,10 +183,10 @@ static void attack(const world *w, const bytes_sink *bytes, size_t from, size_t 
 
 TEST(attackers_stay_inside)
 {
-    for (uint32_t round = 0; round < 3; round++) {
+    for (uint32_t round = 0; round < 6; round++) {
         static const oct_metric metrics[] = { OCT_METRIC_COSINE, OCT_METRIC_EUCLID,
                                               OCT_METRIC_MANHATTAN };
-        world w = world_create(metrics[round], COUNT, DIM, 6);
+        world w = world_create(metrics[round % 3], COUNT, dims[round / 3], 6);
         oct_hnsw *graph = build_plain(&w.flat, NULL);
         bytes_sink bytes = graph_bytes(graph);
         hnsw_layout layout = graph->layout;
@@ -154,7 +204,7 @@ TEST(attackers_stay_inside)
 /* The same for checkpoints: what is restored can be built to its end. */
 TEST(attackers_of_checkpoints_stay_inside)
 {
-    world w = world_create(OCT_METRIC_COSINE, COUNT, DIM, 6);
+    world w = world_create(OCT_METRIC_COSINE, COUNT, dims[1], 6);
     oct_host host = fixture_host(&test_alloc);
     oct_hnsw_builder *builder;
     CHECK(oct_hnsw_builder_create(&host, &w.flat, &fixture_params, NULL, &builder, NULL) == OCT_OK);
@@ -196,4 +246,5 @@ TEST(attackers_of_checkpoints_stay_inside)
 }
 
 TEST_MAIN(opened_graph_equals_the_written_one, every_flipped_bit_before_the_codes_is_noticed,
-          every_cut_is_noticed, attackers_stay_inside, attackers_of_checkpoints_stay_inside)
+          every_cut_is_noticed, codes_are_packed_where_it_pays, codes_are_not_packed_where_it_costs,
+          attackers_stay_inside, attackers_of_checkpoints_stay_inside)

@@ -7,7 +7,7 @@
 
 #include "unit/base_heap.h"
 
-enum { DIM = 24, MOST = 3000 };
+enum { DIM = 72, MOST = 3000 };
 
 /* Rows of `w` in a new order of offsets: survivors first in order, then `added` others. */
 static oct_flat make_flat(const world *w, const uint32_t *order, uint32_t count, float *rows)

@@ -9,8 +9,9 @@
 
 TEST(recall_is_high_for_every_metric)
 {
-    for (uint32_t metric = 0; metric < OCT_METRIC_COUNT; metric++) {
-        world w = world_create((oct_metric)metric, 3000, 40, metric % 2 ? 8 : 0);
+    for (uint32_t metric = 0; metric < 2 * OCT_METRIC_COUNT; metric++) {
+        world w = world_create((oct_metric)(metric % OCT_METRIC_COUNT), 3000,
+                               metric < OCT_METRIC_COUNT ? 40 : 100, metric % 2 ? 8 : 0);
         for (int codes = 0; codes < 2; codes++) {
             oct_host host = fixture_host(&test_alloc);
             oct_hnsw_params params = fixture_params;

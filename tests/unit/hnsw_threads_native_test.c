@@ -21,7 +21,7 @@ TEST(threads_do_not_change_the_graph)
 {
     static const oct_metric metrics[] = { OCT_METRIC_COSINE, OCT_METRIC_MANHATTAN };
     for (size_t i = 0; i < ARRAY_COUNT(metrics); i++) {
-        world w = world_create(metrics[i], 2500, 32, 10);
+        world w = world_create(metrics[i], 2500, i ? 32 : 72, 10);
         uint32_t mapping[2500];
         for (uint32_t j = 0; j < 2500; j++)
             mapping[j] = j % 7 ? j : OCT_HNSW_GONE;

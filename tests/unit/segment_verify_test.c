@@ -14,11 +14,11 @@
 #include "model_support.h"
 #include "sim/single.h"
 
-enum { POINTS = 600, DIM = 16, ROWS = 2, BATCH = 50, SECTIONS_MAX = 64, FLIPS = 60 };
+enum { POINTS = 600, DIM = 16, WIDE = 80, ROWS = 2, BATCH = 50, SECTIONS_MAX = 64, FLIPS = 60 };
 enum { BARE, CODED, MULTI, SPARSE }; /* vectors, in the order of the config */
 
 static const char config[] =
-    "{\"vectors\":{\"a\":{\"size\":16,\"distance\":\"Cosine\"},"
+    "{\"vectors\":{\"a\":{\"size\":80,\"distance\":\"Cosine\"},"
     "\"b\":{\"size\":16,\"distance\":\"Euclid\",\"datatype\":\"float16\","
     "\"quantization_config\":{\"product\":{\"compression\":\"x16\"}}},"
     "\"m\":{\"size\":16,\"distance\":\"Dot\",\"multivector_config\":{\"comparator\":\"max_sim\"},"
@@ -48,18 +48,19 @@ static void must(oct_status status)
 
 static void upsert(uint32_t first)
 {
-    static float values[BATCH][ROWS * DIM];
+    static float values[BATCH][WIDE];
     static uint32_t indices[BATCH][DIM];
     static oct_named_vector vectors[BATCH][4];
     static char payloads[BATCH][48];
     oct_point points[BATCH];
     for (uint32_t i = 0; i < BATCH; i++) {
-        for (uint32_t d = 0; d < ROWS * DIM; d++)
-            values[i][d] = test_random_float();
+        for (uint32_t d = 0; d < WIDE; d++)
+            values[i][d] = d < ROWS * DIM ? test_random_float()
+                                          : values[i][d % 7] * values[i][d % (ROWS * DIM)];
         for (uint32_t d = 0; d < DIM; d++)
             indices[i][d] = d * 3 + test_random_below(3);
         oct_named_vector *to = vectors[i];
-        to[0] = (oct_named_vector){ .name = OCT_STR("a"), .values = values[i], .count = DIM };
+        to[0] = (oct_named_vector){ .name = OCT_STR("a"), .values = values[i], .count = WIDE };
         to[1] = (oct_named_vector){ .name = OCT_STR("b"), .values = values[i], .count = DIM };
         to[2] = (oct_named_vector){ .name = OCT_STR("m"),
                                     .kind = OCT_VECTOR_MULTI,
@@ -252,11 +253,12 @@ static void check_codes(uint32_t v)
 static void check_row(uint32_t v, size_t row, size_t number_bytes, const char *words)
 {
     section *where = find(OCT_SECTION_VECTORS, v);
-    for (uint32_t d = 0; d < DIM; d++)
-        where->at[(row * DIM + d + 1) * number_bytes - 1] ^= 0x80;
+    uint32_t dim = v == BARE ? WIDE : DIM;
+    for (uint32_t d = 0; d < dim; d++)
+        where->at[(row * dim + d + 1) * number_bytes - 1] ^= 0x80;
     check_finds(words);
-    for (uint32_t d = 0; d < DIM; d++)
-        where->at[(row * DIM + d + 1) * number_bytes - 1] ^= 0x80;
+    for (uint32_t d = 0; d < dim; d++)
+        where->at[(row * dim + d + 1) * number_bytes - 1] ^= 0x80;
 }
 
 TEST(codes_are_made_again)
@@ -332,6 +334,7 @@ TEST(graphs_are_examined)
     graph_parts parts = parts_of(BARE);
     check_byte(parts.where, parts.layout.codes + 7, "graph's code");
     check_byte(parts.where, parts.layout.bias + 5, "graph's code");
+    check_byte(parts.where, parts.layout.middles + 7, "graph's code"); /* its codes are packed */
     uint32_t lost = parts.header.entry == 5 ? 6 : 5;
     for (uint32_t i = 0; i < POINTS; i++)
         drop_link(parts.links + (size_t)i * parts.m0, parts.m0, lost);

@@ -19,7 +19,8 @@ static oct_host_kernels right_offer(void)
     return (oct_host_kernels){ .name = "brought",
                                .dot_u7i8 = kernels->dot_u7i8,
                                .dot_u7i8_x4 = kernels->dot_u7i8_x4,
-                               .dot_packed = kernels->dot_packed };
+                               .dot_packed = kernels->dot_packed,
+                               .dot_u7u4_x4 = kernels->dot_u7u4_x4 };
 }
 
 static bool is_refused(const oct_host_kernels *offer)
@@ -38,7 +39,7 @@ TEST(right_kernels_are_taken)
     CHECK(oct_kernels_adopt(own, &offer, &out));
     CHECK_EQ_STR(out.name, "brought");
     CHECK(out.dot_u7i8 == offer.dot_u7i8 && out.dot_u7i8_x4 == offer.dot_u7i8_x4);
-    CHECK(out.dot_packed == offer.dot_packed);
+    CHECK(out.dot_packed == offer.dot_packed && out.dot_u7u4_x4 == offer.dot_u7u4_x4);
     CHECK(out.dot_f32 == own->dot_f32 && out.hamming == own->hamming);
 }
 
@@ -50,7 +51,8 @@ TEST(every_table_of_this_machine_would_be_taken)
         oct_host_kernels offer = { .name = tables[i]->name,
                                    .dot_u7i8 = tables[i]->dot_u7i8,
                                    .dot_u7i8_x4 = tables[i]->dot_u7i8_x4,
-                                   .dot_packed = tables[i]->dot_packed };
+                                   .dot_packed = tables[i]->dot_packed,
+                                   .dot_u7u4_x4 = tables[i]->dot_u7u4_x4 };
         oct_kernels out;
         CHECK(oct_kernels_adopt(scalar(), &offer, &out));
     }
@@ -157,5 +159,43 @@ TEST(wrong_packed_dots_are_refused)
     }
 }
 
+static void nibbles_turned(const uint8_t *a, const int8_t *const b[4], size_t n, int32_t out[4])
+{
+    int8_t others[4][256];
+    const int8_t *const rows[4] = { others[0], others[1], others[2], others[3] };
+    for (size_t r = 0; r < 4; r++) {
+        for (size_t i = 0; i < n; i++)
+            others[r][i] = (int8_t)((uint8_t)b[r][i] << 4 | (uint8_t)b[r][i] >> 4);
+    }
+    scalar()->dot_u7u4_x4(a, rows, n, out);
+}
+
+/* Nearly the largest sum is taken for a smaller one. */
+static void nibbles_saturating(const uint8_t *a, const int8_t *const b[4], size_t n, int32_t out[4])
+{
+    scalar()->dot_u7u4_x4(a, b, n, out);
+    for (size_t r = 0; r < 4; r++)
+        out[r] = out[r] > 3 * 64 * 2 * 15 * 126 ? 16383 : out[r];
+}
+
+static void nibbles_of_one_line(const uint8_t *a, const int8_t *const b[4], size_t n,
+                                int32_t out[4])
+{
+    scalar()->dot_u7u4_x4(a, b, n > 64 ? 64 : n, out);
+}
+
+TEST(wrong_dots_of_nibbles_are_refused)
+{
+    void (*const wrong[])(const uint8_t *, const int8_t *const[4], size_t,
+                          int32_t[4]) = { nibbles_turned, nibbles_saturating, nibbles_of_one_line,
+                                          NULL };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        oct_host_kernels offer = right_offer();
+        offer.dot_u7u4_x4 = wrong[i];
+        CHECK(is_refused(&offer));
+    }
+}
+
 TEST_MAIN(right_kernels_are_taken, every_table_of_this_machine_would_be_taken,
-          wrong_dots_are_refused, wrong_dots_of_four_are_refused, wrong_packed_dots_are_refused)
+          wrong_dots_are_refused, wrong_dots_of_four_are_refused, wrong_packed_dots_are_refused,
+          wrong_dots_of_nibbles_are_refused)

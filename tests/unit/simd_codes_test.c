@@ -136,6 +136,14 @@ TEST(row_bytes_round_up)
     CHECK(oct_codes_row_bytes(65) == 128 && oct_codes_row_bytes(65536) == 65536);
 }
 
+TEST(packed_bytes_round_up)
+{
+    CHECK(oct_codes_packed_bytes(1) == 64 && oct_codes_packed_bytes(128) == 64);
+    CHECK(oct_codes_packed_bytes(129) == 128 && oct_codes_packed_bytes(65536) == 32768);
+    for (uint32_t dim = 1; dim < 1000; dim++)
+        CHECK(oct_codes_packed_bytes(dim) <= oct_codes_row_bytes(dim));
+}
+
 TEST(steps_are_rounded_and_clipped)
 {
     static const float x[] = { 0,    0.49f, 0.51f, -0.49f, -0.51f, 62.4f, 62.6f,
@@ -193,6 +201,72 @@ TEST(scores_are_exact_and_symmetric)
             }
         }
     }
+}
+
+/* What a packed row's score is over one step, from its definition, but for what is the query's
+ * alone and for rounding down. */
+static double plain_packed_score(const oct_codes *codes, const oct_codes_packing *packing,
+                                 const uint8_t *query, const uint8_t *row)
+{
+    double score = 0, step = packing->step;
+    for (uint32_t i = 0; i < codes->dim; i++) {
+        double q = query[i] - 64, r = row[i] - 64, middle = packing->middles[i] - 64;
+        double v = fmin(fmax(floor((r - middle) / step + 8), 0), 15);
+        double s = (v - 7.5) * step + middle;
+        score += q * s + (r + middle) / 2 * (r - s) - q * middle + q * step / 2 * 15;
+        if (codes->metric == OCT_METRIC_EUCLID) score -= r * r / 2;
+    }
+    return score / step;
+}
+
+/* Over widths whose rows are padded and aren't, in place as well. */
+TEST(packed_scores_are_exact)
+{
+    static const uint32_t dims[] = { 1, 64, 65, 128, 130, 191, 192, 200, 256, 384, 500 };
+    enum { ROW = 512 };
+    const oct_kernels *tables[OCT_KERNELS_MAX];
+    size_t table_count = oct_kernels_list(tables, OCT_KERNELS_MAX);
+    for (uint32_t m = 0; m < 16 * sizeof dims / sizeof dims[0]; m++) {
+        uint8_t query[ROW] = { 0 }, row[ROW] = { 0 }, packed[ROW] = { 0 }, middles[ROW];
+        float x[ROW];
+        oct_codes codes;
+        uint32_t dim = dims[m / 16];
+        const oct_codes_packing packing = { m % OCT_CODES_STEP_MAX + 1, middles };
+        CHECK(oct_codes_restore(METRICS[m % 3], dim, 1.0f / 63, &codes, NULL) == OCT_OK);
+        for (int r = 0; r < 2; r++) {
+            for (uint32_t i = 0; i < dim; i++) {
+                x[i] = test_random_float() * 1.2f;
+                middles[i] = (uint8_t)(1 + test_random_below(127));
+            }
+            oct_codes_encode(&codes, x, r ? row : query);
+        }
+        double want = plain_packed_score(&codes, &packing, query, row);
+        int32_t bias = oct_codes_pack(&codes, &packing, row, packed);
+        CHECK(oct_codes_pack(&codes, &packing, row, row) == bias);
+        CHECK(memcmp(row, packed, oct_codes_packed_bytes(dim)) == 0);
+        const int8_t *const b[4] = { (int8_t *)packed, (int8_t *)packed, (int8_t *)packed,
+                                     (int8_t *)packed };
+        for (size_t t = 0; t < table_count; t++) {
+            int32_t dots[4];
+            tables[t]->dot_u7u4_x4(query, b, oct_codes_packed_bytes(dim), dots);
+            CHECK(fabs(dots[0] + bias - want) <= 1.0);
+            CHECK(dots[1] == dots[0] && dots[2] == dots[0] && dots[3] == dots[0]);
+        }
+    }
+}
+
+TEST(packing_fits_the_spread)
+{
+    uint32_t counts[256] = { 0 };
+    CHECK(oct_codes_fit_packing(counts) > 0); /* nothing is lost of nothing */
+    for (int d = -31; d <= 31; d++)
+        counts[d + 128] = 100;
+    CHECK_EQ_U64(oct_codes_fit_packing(counts), 4);
+    for (int d = -127; d <= 127; d++)
+        counts[d + 128] = 100;
+    CHECK_EQ_U64(oct_codes_fit_packing(counts), 16);
+    counts[128] = 1000000; /* most of them in the middle: no step fits both */
+    CHECK_EQ_U64(oct_codes_fit_packing(counts), 0);
 }
 
 /* All components at the ends of the interval in the largest dimension: the range of int32. */
@@ -335,6 +409,6 @@ TEST(same_codes_on_every_target)
 
 TEST_MAIN(fit_finds_the_quantile, fit_makes_room_for_large_components, fit_of_degenerate_sets,
           restore_gives_the_same_space_and_rejects_damage, row_bytes_round_up,
-          steps_are_rounded_and_clipped, scores_are_exact_and_symmetric,
-          scores_of_the_largest_vectors, similarity_is_estimated, codes_rank_like_floats,
-          same_codes_on_every_target)
+          packed_bytes_round_up, steps_are_rounded_and_clipped, scores_are_exact_and_symmetric,
+          packed_scores_are_exact, packing_fits_the_spread, scores_of_the_largest_vectors,
+          similarity_is_estimated, codes_rank_like_floats, same_codes_on_every_target)

@@ -253,6 +253,57 @@ TEST(integer_dots_are_exact)
     }
 }
 
+static int64_t plain_nibbles(const uint8_t *a, const uint8_t *row, size_t n)
+{
+    int64_t total = 0;
+    for (size_t k = 0; k < n; k++)
+        total += a[k] * (row[k] % 16) + a[n + k] * (row[k] / 16);
+    return total;
+}
+
+/* Rows of 4 bits; `extreme` fills two of them with the largest products, in blocks that end where
+ * the vectors end. */
+static bool nibbles_agree(size_t n, int extreme)
+{
+    const oct_kernels *tables[OCT_KERNELS_MAX];
+    size_t table_count = oct_kernels_list(tables, OCT_KERNELS_MAX);
+    uint8_t *a = malloc(2 * n + 1);
+    int8_t *rows[4];
+    bool agree = true;
+    if (!a) abort();
+    for (size_t i = 0; i < 2 * n; i++)
+        a[i + 1] = extreme ? 127 : (uint8_t)test_random_below(128);
+    for (int r = 0; r < 4; r++) {
+        rows[r] = malloc(n + 3);
+        if (!rows[r]) abort();
+        for (size_t i = 0; i < n + 3; i++)
+            rows[r][i] = (int8_t)(extreme && r % 2 ? -1 : (int)test_random_below(256) - 128);
+    }
+    const int8_t *const b[4] = { rows[0] + 3, rows[1] + 3, rows[2] + 3, rows[3] + 3 };
+    for (size_t t = 0; t < table_count && agree; t++) {
+        int32_t out[4];
+        tables[t]->dot_u7u4_x4(a + 1, b, n, out);
+        for (int r = 0; r < 4; r++) {
+            int64_t want = plain_nibbles(a + 1, (const uint8_t *)b[r], n);
+            agree = agree && out[r] == want && tables[t]->dot_u7u4(a + 1, b[r], n) == want;
+        }
+        if (!agree) printf("%s, %zu bytes\n", tables[t]->name, n);
+    }
+    for (int r = 0; r < 4; r++)
+        free(rows[r]);
+    free(a);
+    return agree;
+}
+
+TEST(dots_of_nibbles_are_exact)
+{
+    for (int extreme = 0; extreme < 2; extreme++) {
+        for (size_t n = 0; n <= 20 * OCT_PACKED_LINE; n += OCT_PACKED_LINE)
+            CHECK(nibbles_agree(n, extreme));
+        CHECK(nibbles_agree(BIG / 2, extreme));
+    }
+}
+
 TEST(select_and_list_agree)
 {
     const oct_kernels *tables[OCT_KERNELS_MAX];
@@ -326,4 +377,5 @@ TEST(same_bits_on_every_target)
 }
 
 TEST_MAIN(every_table_follows_the_rule, scalar_is_close_to_the_true_sum, sums_are_never_nan,
-          integer_dots_are_exact, select_and_list_agree, same_bits_on_every_target)
+          integer_dots_are_exact, dots_of_nibbles_are_exact, select_and_list_agree,
+          same_bits_on_every_target)

@@ -40,6 +40,7 @@ typedef struct oct_host_kernels {
     void (*dot_u7i8_x4)(const uint8_t *a, const int8_t *const b[4], size_t n, int32_t out[4]);
     int32_t (*dot_packed)(const uint8_t *a, const uint8_t *row, size_t n,
                           const oct_packing *packing);
+    void (*dot_u7u4_x4)(const uint8_t *a, const int8_t *const b[4], size_t n, int32_t out[4]);
 } oct_host_kernels;
 
 typedef struct oct_host {
