@@ -55,6 +55,9 @@ function(octant_test area source)
   endif()
   add_test(NAME ${area}/${name} COMMAND ${target} WORKING_DIRECTORY "${directory}")
   set_tests_properties(${area}/${name} PROPERTIES TIMEOUT 900)
+  if(area STREQUAL "oom") # the longest, so it starts first
+    set_tests_properties(${area}/${name} PROPERTIES COST 1000)
+  endif()
 endfunction()
 
 if(OCT_TESTS)
