@@ -49,7 +49,6 @@ static const bound bounds[] = {
     { "merge graph.levels", POINTS, 8192 },
     { "merge graph.clear", POINTS *(LINKS + CODE), 256 << 10 },
     { "merge graph.uppers", POINTS, 8192 },
-    { "merge graph.plan", POINTS, 16384 },
     { "merge graph.fit", 3 * POINTS, 32768 },
     { "merge graph.encode", POINTS, 1024 },
     { "merge graph.search", POINTS, 8 },
