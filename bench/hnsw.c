@@ -24,6 +24,7 @@
 
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "common.h"
 #include "index/flat.h"
 #include "index/hnsw.h"
 #include "query/plan.h"
@@ -37,12 +38,6 @@ typedef struct options {
     float oversampling;
     uint32_t modulus, rest; /* filter: offset % modulus == rest */
 } options;
-
-static void die(const char *text)
-{
-    fprintf(stderr, "hnsw: %s\n", text);
-    exit(1);
-}
 
 static double seconds(clockid_t clock)
 {
@@ -149,20 +144,6 @@ static void pool_parallel(void *self, uint32_t tasks, void (*run)(void *arg, uin
 }
 
 /* ---- input ------------------------------------------------------------------------------ */
-
-static void *read_file(const char *path, size_t bytes_min, size_t *bytes)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file) die(path);
-    fseek(file, 0, SEEK_END);
-    *bytes = (size_t)ftell(file);
-    rewind(file);
-    if (*bytes < bytes_min) die("a file is too short");
-    void *at = aligned_alloc(64, (*bytes + 63) / 64 * 64);
-    if (!at || fread(at, 1, *bytes, file) != *bytes) die("cannot read a file");
-    fclose(file);
-    return at;
-}
 
 static options parse(int argc, char **argv)
 {

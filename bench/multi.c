@@ -23,6 +23,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "common.h"
 #include "index/hnsw.h"
 #include "index/multi.h"
 #include "simd/metric.h"
@@ -33,26 +34,11 @@ typedef struct options {
     uint32_t count, dim, rows, asked, m, efc, codes, metric, queries, codes_scan, pull, strays;
 } options;
 
-static void die(const char *text)
-{
-    fprintf(stderr, "multi: %s\n", text);
-    exit(1);
-}
-
 static double cpu_seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-static void *resize(void *self, void *old, size_t old_bytes, size_t new_bytes)
-{
-    UNUSED(self);
-    UNUSED(old_bytes);
-    if (new_bytes > 0) return realloc(old, new_bytes);
-    free(old);
-    return NULL;
 }
 
 static uint64_t monotonic_ns(void *self)

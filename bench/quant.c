@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "common.h"
 #include "index/flat.h"
 #include "index/hnsw.h"
 #include "index/quant.h"
@@ -68,12 +69,6 @@ typedef struct way {
     float oversampling;
 } way;
 
-static void die(const char *text)
-{
-    fprintf(stderr, "quant: %s\n", text);
-    exit(1);
-}
-
 static double seconds(void)
 {
     struct timespec now;
@@ -85,29 +80,6 @@ static uint64_t monotonic_ns(void *self)
 {
     UNUSED(self);
     return (uint64_t)(seconds() * 1e9);
-}
-
-static void *plain_resize(void *self, void *old, size_t old_bytes, size_t new_bytes)
-{
-    UNUSED(self);
-    UNUSED(old_bytes);
-    if (new_bytes > 0) return realloc(old, new_bytes);
-    free(old);
-    return NULL;
-}
-
-static void *read_file(const char *path, size_t bytes_min, size_t *bytes)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file) die(path);
-    fseek(file, 0, SEEK_END);
-    *bytes = (size_t)ftell(file);
-    rewind(file);
-    if (*bytes < bytes_min) die("a file is too short");
-    void *at = aligned_alloc(64, (*bytes + 63) / 64 * 64);
-    if (!at || fread(at, 1, *bytes, file) != *bytes) die("cannot read a file");
-    fclose(file);
-    return at;
 }
 
 /* ---- bytes of the graph ------------------------------------------------------------------ */
@@ -172,7 +144,7 @@ static void search(const data *d, const oct_hnsw *graph, const way *w, oct_hnsw_
 static void measure(const data *d, const oct_hnsw *graph, const way *w, const char *kind,
                     oct_hnsw_scratch *scratch)
 {
-    const oct_alloc alloc = { NULL, plain_resize };
+    const oct_alloc alloc = { NULL, resize };
     double best_time = 1e9;
     uint64_t found = 0;
     oct_arena arena;
@@ -236,7 +208,7 @@ static void measure_kind(data *d, const oct_host *host, const bytes_sink *bytes,
 int main(int argc, char **argv)
 {
     if (argc < 6) die("usage: quant VECTORS.f32 QUERIES.f32 TRUTH.i32 COUNT DIM [kind ...]");
-    const oct_alloc alloc = { NULL, plain_resize };
+    const oct_alloc alloc = { NULL, resize };
     const oct_host host = { .alloc = &alloc, .monotonic_ns = monotonic_ns };
     uint32_t count = (uint32_t)strtoul(argv[4], NULL, 10);
     uint32_t dim = (uint32_t)strtoul(argv[5], NULL, 10);

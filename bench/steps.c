@@ -18,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "common.h"
 #include "sim/steps.h"
 
 enum { PLACES_MAX = 256, PLACE_BYTES = 2 * STEPS_NAME_BYTES, BATCH = 500, CLUSTERS = 512 };
@@ -33,12 +34,6 @@ static oct_collection *collection;
 static place places[PLACES_MAX];
 static uint32_t place_count, dim = 384;
 static uint32_t budget_ms = 1;
-
-static void die(const char *text)
-{
-    fprintf(stderr, "steps: %s\n", text);
-    exit(1);
-}
 
 /* ---- the host ------------------------------------------------------------------------- */
 
@@ -68,15 +63,6 @@ static void say(void *self, oct_log_level level, const char *message)
 {
     UNUSED(self);
     if (level >= OCT_LOG_WARN) fprintf(stderr, "steps: %s\n", message);
-}
-
-static void *resize(void *self, void *old, size_t old_bytes, size_t new_bytes)
-{
-    UNUSED(self);
-    UNUSED(old_bytes);
-    if (new_bytes > 0) return realloc(old, new_bytes);
-    free(old);
-    return NULL;
 }
 
 /* ---- counting ------------------------------------------------------------------------- */
@@ -115,15 +101,7 @@ static bool step(void)
 static void call(const char *verb, const char *path, const char *body, const float *floats,
                  size_t float_count)
 {
-    oct_reply reply;
-    const oct_call_request request = { .verb = verb,
-                                       .path = { path, strlen(path) },
-                                       .body = { body, strlen(body) },
-                                       .floats = floats,
-                                       .float_count = float_count };
-    oct_call(db, &request, &reply);
-    if (reply.status != OCT_OK) die(reply.body ? reply.body : path);
-    oct_reply_free(db, &reply);
+    if (!steps_call(db, verb, path, body, floats, float_count)) die(path);
 }
 
 static void fill(uint32_t points)

@@ -84,22 +84,6 @@ static uint64_t *calls_of(const char *name)
     return &places[i].calls;
 }
 
-static bool call(const char *verb, const char *path, const char *body, const float *floats,
-                 size_t float_count)
-{
-    oct_reply reply;
-    const oct_call_request request = { .verb = verb,
-                                       .path = { path, strlen(path) },
-                                       .body = { body, strlen(body) },
-                                       .floats = floats,
-                                       .float_count = float_count };
-    oct_call(world.db, &request, &reply);
-    bool good = reply.status == OCT_OK;
-    if (!good) printf("  %.*s\n", (int)reply.body_bytes, reply.body);
-    oct_reply_free(world.db, &reply);
-    return good;
-}
-
 static bool step(uint64_t *distances)
 {
     char name[STEPS_NAME_BYTES];
@@ -128,7 +112,7 @@ static void put(uint32_t first)
                                i ? "," : "", first + i, i * DIM, DIM, (first + i) % BLOCKS);
     }
     (void)snprintf(body + at, sizeof body - at, "]}");
-    CHECK(call("PUT", "/collections/c/points?wait=true", body, rows, BATCH * DIM));
+    CHECK(steps_call(world.db, "PUT", "/collections/c/points?wait=true", body, rows, BATCH * DIM));
 }
 
 TEST(a_call_does_a_bounded_amount_of_work)
@@ -140,15 +124,15 @@ TEST(a_call_does_a_bounded_amount_of_work)
     world.options.appendable_points_max = SEGMENT;
     world.options.checkpoint_ms = UINT32_MAX;
     CHECK(sim_open(&world, &error) == OCT_OK);
-    CHECK(call("PUT", "/collections/c",
-               "{\"vectors\":{\"size\":16,\"distance\":\"Cosine\"},"
-               "\"hnsw_config\":{\"m\":8,\"ef_construct\":20,\"payload_m\":4,"
-               "\"full_scan_threshold\":10},"
-               "\"quantization_config\":{\"scalar\":{\"type\":\"int8\",\"quantile\":0.99}},"
-               "\"optimizers_config\":{\"indexing_threshold\":800}}",
-               NULL, 0));
-    CHECK(call("PUT", "/collections/c/index?wait=true",
-               "{\"field_name\":\"w\",\"field_schema\":\"keyword\"}", NULL, 0));
+    CHECK(steps_call(world.db, "PUT", "/collections/c",
+                     "{\"vectors\":{\"size\":16,\"distance\":\"Cosine\"},"
+                     "\"hnsw_config\":{\"m\":8,\"ef_construct\":20,\"payload_m\":4,"
+                     "\"full_scan_threshold\":10},"
+                     "\"quantization_config\":{\"scalar\":{\"type\":\"int8\",\"quantile\":0.99}},"
+                     "\"optimizers_config\":{\"indexing_threshold\":800}}",
+                     NULL, 0));
+    CHECK(steps_call(world.db, "PUT", "/collections/c/index?wait=true",
+                     "{\"field_name\":\"w\",\"field_schema\":\"keyword\"}", NULL, 0));
     CHECK(oct_db_pin(world.db, OCT_STR("c"), &collection, &error) == OCT_OK);
     for (uint32_t first = 0; first < POINTS; first += BATCH) {
         put(first);

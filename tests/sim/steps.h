@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * steps.h - names for the places where maintenance stops: task, section and, of graphs, phase. For
- * tests and measurements of what one call does. */
+ * steps.h - names for the places where maintenance stops: task, section and, of graphs, phase; and
+ * how to ask a database. For tests and measurements of what one call does. */
 #ifndef OCTANT_TESTS_SIM_STEPS_H
 #define OCTANT_TESTS_SIM_STEPS_H
 
 #include <stdio.h>
+#include <string.h>
 
 #include "db/collection.h"
 #include "index/hnsw_build.h"
@@ -62,6 +63,23 @@ static inline void steps_name(const oct_collection *collection, char *name)
         steps_name_build("seal", collection->seal.build, name);
     else
         steps_name_build("merge", collection->merge.build, name);
+}
+
+/* Ask a database; false, with its answer printed, when it fails. */
+static inline bool steps_call(oct_db *db, const char *verb, const char *path, const char *body,
+                              const float *floats, size_t float_count)
+{
+    oct_reply reply;
+    const oct_call_request request = { .verb = verb,
+                                       .path = { path, strlen(path) },
+                                       .body = { body, strlen(body) },
+                                       .floats = floats,
+                                       .float_count = float_count };
+    oct_call(db, &request, &reply);
+    bool good = reply.status == OCT_OK;
+    if (!good) fprintf(stderr, "  %.*s\n", (int)reply.body_bytes, reply.body);
+    oct_reply_free(db, &reply);
+    return good;
 }
 
 #endif
